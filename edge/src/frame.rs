@@ -1,0 +1,288 @@
+//! A picture in memory and the one way in for encoded pictures. Knows nothing of cameras, models or identities.
+
+use std::borrow::Cow;
+use std::fs::File;
+use std::io::{Cursor, Read};
+use std::path::{Path, PathBuf};
+
+use image::{DynamicImage, ImageError, ImageReader, Limits};
+
+/// The largest encoded picture that is read, in bytes.
+pub const MAX_FILE_BYTES: u64 = 32 << 20;
+/// The largest picture that is decoded, in pixels.
+pub const MAX_PIXELS: u64 = 32_000_000;
+
+/// Row-major pixels, one byte a sample, channels interleaved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame {
+    width: usize,
+    height: usize,
+    channels: usize,
+    pixels: Vec<u8>,
+}
+
+/// Why a picture could not become a [`Frame`].
+#[derive(Debug, thiserror::Error)]
+pub enum FrameError {
+    /// The file cannot be opened or read.
+    #[error("{path:?}: cannot be read: {source}")]
+    Unreadable {
+        /// The file that was asked for.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file is larger than [`MAX_FILE_BYTES`].
+    #[error("{path:?}: larger than {} MiB; give a smaller picture", MAX_FILE_BYTES >> 20)]
+    TooManyBytes {
+        /// The file that was asked for.
+        path: PathBuf,
+    },
+    /// The bytes are no picture of a known kind, or are damaged or cut short.
+    #[error("{name}: not a whole PNG, JPEG, BMP, PGM or PPM picture ({reason})")]
+    Undecodable {
+        /// The file, or what the bytes were called.
+        name: String,
+        /// What the decoder said.
+        reason: String,
+    },
+    /// The picture has more than [`MAX_PIXELS`] pixels.
+    #[error("{name}: more than {} megapixels; scale it down", MAX_PIXELS / 1_000_000)]
+    TooManyPixels {
+        /// The file, or what the bytes were called.
+        name: String,
+    },
+    /// The number of samples is not width x height x channels, or one of them is out of range.
+    #[error("a frame of {width}x{height}x{channels} does not fit {samples} samples")]
+    WrongShape {
+        /// In pixels.
+        width: usize,
+        /// In pixels.
+        height: usize,
+        /// 1 or 3.
+        channels: usize,
+        /// How many bytes came.
+        samples: usize,
+    },
+}
+
+impl Frame {
+    /// A frame of raw samples: `channels` is 1 (grey) or 3 (RGB), neither side is 0.
+    ///
+    /// # Errors
+    /// [`FrameError::WrongShape`] where the numbers do not fit together.
+    pub fn new(
+        width: usize,
+        height: usize,
+        channels: usize,
+        pixels: Vec<u8>,
+    ) -> Result<Self, FrameError> {
+        let fits = width > 0
+            && height > 0
+            && matches!(channels, 1 | 3)
+            && width
+                .checked_mul(height)
+                .and_then(|n| n.checked_mul(channels))
+                == Some(pixels.len());
+        if !fits {
+            return Err(FrameError::WrongShape {
+                width,
+                height,
+                channels,
+                samples: pixels.len(),
+            });
+        }
+        Ok(Self {
+            width,
+            height,
+            channels,
+            pixels,
+        })
+    }
+
+    /// A grey frame from a function of (x, y).
+    ///
+    /// # Panics
+    /// If a side is 0.
+    pub fn from_fn(width: usize, height: usize, sample: impl Fn(usize, usize) -> u8) -> Self {
+        assert!(width > 0 && height > 0, "a frame has pixels");
+        let pixels = (0..width * height)
+            .map(|i| sample(i % width, i / width))
+            .collect();
+        Self {
+            width,
+            height,
+            channels: 1,
+            pixels,
+        }
+    }
+
+    /// Reads and decodes a picture file.
+    ///
+    /// # Errors
+    /// Every [`FrameError`] but `WrongShape`, naming the file.
+    pub fn load(path: &Path) -> Result<Self, FrameError> {
+        let unreadable = |source| FrameError::Unreadable {
+            path: path.to_owned(),
+            source,
+        };
+        let mut bytes = Vec::new();
+        File::open(path)
+            .map_err(unreadable)?
+            .take(MAX_FILE_BYTES + 1)
+            .read_to_end(&mut bytes)
+            .map_err(unreadable)?;
+        if bytes.len() as u64 > MAX_FILE_BYTES {
+            return Err(FrameError::TooManyBytes {
+                path: path.to_owned(),
+            });
+        }
+        Self::decode(&bytes, &path.display().to_string())
+    }
+
+    /// Decodes an encoded picture; `name` stands in errors. Alpha is laid over white.
+    ///
+    /// # Errors
+    /// [`FrameError::Undecodable`] or [`FrameError::TooManyPixels`].
+    pub fn decode(bytes: &[u8], name: &str) -> Result<Self, FrameError> {
+        let undecodable = |reason: String| FrameError::Undecodable {
+            name: name.to_owned(),
+            reason,
+        };
+        // The JPEG decoder pads a cut picture with grey instead of refusing it.
+        if bytes.starts_with(&[0xff, 0xd8]) && !ends_as_jpeg(bytes) {
+            return Err(undecodable("the end of the JPEG is missing".to_owned()));
+        }
+        let reader = || {
+            ImageReader::new(Cursor::new(bytes))
+                .with_guessed_format()
+                .map_err(|error| undecodable(error.to_string()))
+        };
+        let (width, height) = reader()?
+            .into_dimensions()
+            .map_err(|error| undecodable(error.to_string()))?;
+        if u64::from(width) * u64::from(height) > MAX_PIXELS {
+            return Err(FrameError::TooManyPixels {
+                name: name.to_owned(),
+            });
+        }
+        let mut decoder = reader()?;
+        let mut limits = Limits::default();
+        limits.max_alloc = Some(16 * MAX_PIXELS);
+        decoder.limits(limits);
+        let picture = decoder.decode().map_err(|error| match error {
+            ImageError::Limits(_) => FrameError::TooManyPixels {
+                name: name.to_owned(),
+            },
+            other => undecodable(other.to_string()),
+        })?;
+        Self::from_picture(&picture).map_err(|_| undecodable("it has no pixels".to_owned()))
+    }
+
+    fn from_picture(picture: &DynamicImage) -> Result<Self, FrameError> {
+        let (width, height) = (picture.width() as usize, picture.height() as usize);
+        let over_white = |sample: u8, alpha: u8| {
+            let (sample, alpha) = (u32::from(sample), u32::from(alpha));
+            ((sample * alpha + 255 * (255 - alpha) + 127) / 255) as u8
+        };
+        let color = picture.color();
+        let (channels, pixels) = match (color.has_color(), color.has_alpha()) {
+            (false, false) => (1, picture.to_luma8().into_raw()),
+            (true, false) => (3, picture.to_rgb8().into_raw()),
+            (false, true) => {
+                let pixels = picture.to_luma_alpha8();
+                (1, pixels.pixels().map(|p| over_white(p[0], p[1])).collect())
+            }
+            (true, true) => {
+                let pixels = picture.to_rgba8();
+                let rgb = pixels
+                    .pixels()
+                    .flat_map(|p| [0, 1, 2].map(|c| over_white(p[c], p[3])));
+                (3, rgb.collect())
+            }
+        };
+        Self::new(width, height, channels, pixels)
+    }
+
+    /// Width in pixels, at least 1.
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Height in pixels, at least 1.
+    pub fn height(&self) -> usize {
+        self.height
+    }
+
+    /// 1 (grey) or 3 (RGB).
+    pub fn channels(&self) -> usize {
+        self.channels
+    }
+
+    /// The samples, row-major, channels interleaved.
+    pub fn pixels(&self) -> &[u8] {
+        &self.pixels
+    }
+
+    /// This frame in grey (Rec. 601 luma).
+    pub fn to_grey(&self) -> Cow<'_, Frame> {
+        if self.channels == 1 {
+            return Cow::Borrowed(self);
+        }
+        let luma = |p: &[u8]| {
+            ((u32::from(p[0]) * 299 + u32::from(p[1]) * 587 + u32::from(p[2]) * 114 + 500) / 1000)
+                as u8
+        };
+        Cow::Owned(Self {
+            width: self.width,
+            height: self.height,
+            channels: 1,
+            pixels: self.pixels.chunks_exact(3).map(luma).collect(),
+        })
+    }
+
+    /// This frame in RGB.
+    pub fn to_rgb(&self) -> Cow<'_, Frame> {
+        if self.channels == 3 {
+            return Cow::Borrowed(self);
+        }
+        Cow::Owned(Self {
+            width: self.width,
+            height: self.height,
+            channels: 3,
+            pixels: self.pixels.iter().flat_map(|&v| [v, v, v]).collect(),
+        })
+    }
+
+    /// This frame as a PNG file's bytes.
+    ///
+    /// # Errors
+    /// What the encoder said (out of memory is the only cause left).
+    pub fn to_png(&self) -> Result<Vec<u8>, FrameError> {
+        let color = if self.channels == 1 {
+            image::ExtendedColorType::L8
+        } else {
+            image::ExtendedColorType::Rgb8
+        };
+        let mut bytes = Vec::new();
+        let encoder = image::codecs::png::PngEncoder::new(&mut bytes);
+        image::ImageEncoder::write_image(
+            encoder,
+            &self.pixels,
+            self.width as u32,
+            self.height as u32,
+            color,
+        )
+        .map_err(|error| FrameError::Undecodable {
+            name: "PNG".to_owned(),
+            reason: error.to_string(),
+        })?;
+        Ok(bytes)
+    }
+}
+
+/// Whether the end-of-image marker stands at the end, but for the padding that some cameras add.
+fn ends_as_jpeg(bytes: &[u8]) -> bool {
+    let end = bytes.iter().rposition(|&b| b != 0).map_or(0, |i| i + 1);
+    bytes[..end].ends_with(&[0xff, 0xd9])
+}

@@ -1,0 +1,183 @@
+//! The enrolled classes in memory, searched exactly: which class is nearest to a probe?
+//! Knows embeddings and names: nothing of pictures, files or thresholds.
+
+use crate::head::Head;
+
+/// Classes by name, each with the embeddings of its templates.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Gallery {
+    classes: Vec<Class>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Class {
+    name: String,
+    templates: Vec<Vec<f32>>,
+}
+
+/// An enrolled class as a probe sees it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Candidate<'a> {
+    /// The class.
+    pub name: &'a str,
+    /// Weighted L1 distance to its nearest template.
+    pub distance: f32,
+}
+
+/// The two nearest classes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Nearest<'a> {
+    /// The nearest class; of a tie the one enrolled first.
+    pub best: Candidate<'a>,
+    /// The nearest other class, where there is one.
+    pub runner_up: Option<Candidate<'a>>,
+}
+
+impl Nearest<'_> {
+    /// Whether another class is exactly as near as the best: then no answer is right.
+    pub fn is_tie(&self) -> bool {
+        self.runner_up
+            .is_some_and(|other| other.distance <= self.best.distance)
+    }
+}
+
+impl Gallery {
+    /// Adds a template to the class `name`, which is made where it is new.
+    pub fn enroll(&mut self, name: &str, embedding: Vec<f32>) {
+        match self.classes.iter_mut().find(|class| class.name == name) {
+            Some(class) => class.templates.push(embedding),
+            None => self.classes.push(Class {
+                name: name.to_owned(),
+                templates: vec![embedding],
+            }),
+        }
+    }
+
+    /// How many classes are enrolled.
+    pub fn len(&self) -> usize {
+        self.classes.len()
+    }
+
+    /// Whether no class is enrolled.
+    pub fn is_empty(&self) -> bool {
+        self.classes.is_empty()
+    }
+
+    /// The distance of `probe` to the nearest template of the class `name`; `None` where it is
+    /// not enrolled.
+    ///
+    /// # Panics
+    /// As [`Head::distance`].
+    pub fn distance_to(&self, name: &str, probe: &[f32], head: &Head) -> Option<f32> {
+        let class = self.classes.iter().find(|class| class.name == name)?;
+        Some(class.distance(probe, head))
+    }
+
+    /// The two classes nearest to `probe`; `None` where the gallery is empty.
+    ///
+    /// # Panics
+    /// As [`Head::distance`].
+    pub fn nearest(&self, probe: &[f32], head: &Head) -> Option<Nearest<'_>> {
+        let mut nearest: Option<Nearest> = None;
+        for class in &self.classes {
+            let candidate = Candidate {
+                name: &class.name,
+                distance: class.distance(probe, head),
+            };
+            nearest = Some(match nearest {
+                None => Nearest {
+                    best: candidate,
+                    runner_up: None,
+                },
+                Some(so_far) if candidate.distance < so_far.best.distance => Nearest {
+                    best: candidate,
+                    runner_up: Some(so_far.best),
+                },
+                Some(so_far)
+                    if so_far
+                        .runner_up
+                        .is_none_or(|other| candidate.distance < other.distance) =>
+                {
+                    Nearest {
+                        runner_up: Some(candidate),
+                        ..so_far
+                    }
+                }
+                Some(so_far) => so_far,
+            });
+        }
+        nearest
+    }
+}
+
+impl Class {
+    fn distance(&self, probe: &[f32], head: &Head) -> f32 {
+        self.templates
+            .iter()
+            .map(|template| head.distance(template, probe))
+            .fold(f32::INFINITY, f32::min)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head() -> Head {
+        Head {
+            alpha: vec![1.0, 10.0],
+            bias: 0.0,
+        }
+    }
+
+    fn gallery(templates: &[(&str, [f32; 2])]) -> Gallery {
+        let mut gallery = Gallery::default();
+        for (name, embedding) in templates {
+            gallery.enroll(name, embedding.to_vec());
+        }
+        gallery
+    }
+
+    #[test]
+    fn the_nearest_template_of_each_class_counts() {
+        let gallery = gallery(&[("a", [0.0, 9.0]), ("b", [4.0, 0.0]), ("a", [1.0, 0.0])]);
+        assert_eq!(gallery.len(), 2);
+        let nearest = gallery.nearest(&[2.0, 0.0], &head()).unwrap();
+        assert_eq!((nearest.best.name, nearest.best.distance), ("a", 1.0));
+        let other = nearest.runner_up.unwrap();
+        assert_eq!((other.name, other.distance), ("b", 2.0));
+        assert!(!nearest.is_tie());
+    }
+
+    #[test]
+    fn the_runner_up_is_another_class_in_whatever_order_they_came() {
+        for order in [["a", "b", "c"], ["c", "b", "a"], ["b", "a", "c"]] {
+            let place = |name: &str| match name {
+                "a" => [1.0, 0.0],
+                "b" => [2.0, 0.0],
+                _ => [9.0, 0.0],
+            };
+            let gallery = gallery(&order.map(|name| (name, place(name))));
+            let nearest = gallery.nearest(&[0.0, 0.0], &head()).unwrap();
+            assert_eq!(nearest.best.name, "a");
+            assert_eq!(nearest.runner_up.unwrap().name, "b");
+        }
+    }
+
+    #[test]
+    fn two_classes_at_one_distance_are_a_tie_and_two_templates_of_one_class_are_not() {
+        let tie = gallery(&[("a", [1.0, 0.0]), ("b", [-1.0, 0.0])]);
+        assert!(tie.nearest(&[0.0, 0.0], &head()).unwrap().is_tie());
+        let same = gallery(&[("a", [1.0, 0.0]), ("a", [-1.0, 0.0])]);
+        assert!(!same.nearest(&[0.0, 0.0], &head()).unwrap().is_tie());
+    }
+
+    #[test]
+    fn an_empty_gallery_knows_nobody() {
+        assert_eq!(Gallery::default().nearest(&[0.0, 0.0], &head()), None);
+        assert_eq!(
+            Gallery::default().distance_to("a", &[0.0, 0.0], &head()),
+            None
+        );
+    }
+}

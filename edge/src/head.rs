@@ -1,0 +1,86 @@
+//! The verification head of the twin network: p = sigmoid(b - sum_j alpha_j |x_j - y_j|)
+//! (Koch et al. 2015, section 3.1, with the sign of alpha turned and a bias added).
+//! Plain numbers: knows nothing of pictures, networks or names.
+
+use serde::{Deserialize, Serialize};
+
+/// The learned weights of the comparison of two embeddings.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Head {
+    /// One weight a dimension. Where all are >= 0, [`Head::distance`] is a metric.
+    pub alpha: Vec<f32>,
+    /// b: the score of two equal embeddings is sigmoid(b).
+    pub bias: f32,
+}
+
+impl Head {
+    /// Weighted L1 distance sum_j alpha_j |x_j - y_j|; lower is more alike.
+    ///
+    /// # Panics
+    /// If `x` or `y` has another length than `alpha`.
+    pub fn distance(&self, x: &[f32], y: &[f32]) -> f32 {
+        let dims = self.alpha.len();
+        assert!(
+            x.len() == dims && y.len() == dims,
+            "embeddings of {} and {} numbers under a head of {dims}",
+            x.len(),
+            y.len()
+        );
+        // Eight running sums: the order of additions is fixed, and the compiler can use wide registers.
+        const LANES: usize = 8;
+        let mut sums = [0.0f32; LANES];
+        let whole = dims - dims % LANES;
+        for ((a, x), y) in self.alpha[..whole]
+            .chunks_exact(LANES)
+            .zip(x[..whole].chunks_exact(LANES))
+            .zip(y[..whole].chunks_exact(LANES))
+        {
+            for lane in 0..LANES {
+                sums[lane] += a[lane] * (x[lane] - y[lane]).abs();
+            }
+        }
+        for j in whole..dims {
+            sums[j - whole] += self.alpha[j] * (x[j] - y[j]).abs();
+        }
+        sums.iter().sum()
+    }
+
+    /// The probability that two embeddings at this distance show the same class, 0 to 1.
+    pub fn probability(&self, distance: f32) -> f32 {
+        1.0 / (1.0 + (distance - self.bias).exp())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(alpha: &[f32], bias: f32) -> Head {
+        Head {
+            alpha: alpha.to_vec(),
+            bias,
+        }
+    }
+
+    #[test]
+    fn the_distance_weighs_each_dimension() {
+        let head = head(&[1.0, 0.5, 0.0, 2.0, 1.0, 1.0, 1.0, 1.0, 10.0], 0.0);
+        let x = [1.0, 2.0, 9.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.25];
+        let y = [3.0, 1.0, 0.0, 0.5, 0.0, 0.0, 0.0, 0.0, 0.0];
+        // 2 + 0.5 + 0 + 1 + 2.5
+        assert_eq!(head.distance(&x, &y), 6.0);
+        assert_eq!(head.distance(&y, &x), 6.0);
+        assert_eq!(head.distance(&x, &x), 0.0);
+    }
+
+    #[test]
+    fn the_probability_falls_with_distance_through_one_half_at_the_bias() {
+        let head = head(&[1.0], 3.0);
+        assert_eq!(head.probability(3.0), 0.5);
+        // 1 / (1 + e^-3) and 1 / (1 + e^7)
+        assert!((head.probability(0.0) - 0.952_574_1).abs() < 1e-6);
+        assert!((head.probability(10.0) - 9.110_512e-4).abs() < 1e-9);
+        assert_eq!(head.probability(f32::MAX), 0.0);
+    }
+}

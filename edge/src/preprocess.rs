@@ -1,0 +1,454 @@
+//! Turns a picture into what the network sees: the one place where pixels become network input.
+//! Knows nothing of cameras, models or identities.
+
+use serde::{Deserialize, Serialize};
+
+use crate::frame::Frame;
+use crate::locate::{self, Bounds};
+
+/// The input contract of a model: how a picture becomes its input tensor.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InputSpec {
+    /// 1 (grey) or 3 (RGB).
+    pub channels: usize,
+    /// Side of the square input, in pixels.
+    pub side_px: usize,
+    /// What part of the picture is looked at.
+    pub crop: Crop,
+    /// How samples become numbers.
+    pub scaling: Scaling,
+}
+
+/// What part of the picture the network looks at.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "snake_case", tag = "kind")]
+pub enum Crop {
+    /// The square around the ink, with this share of its side added at either end.
+    Mark {
+        /// 0 to 1.
+        margin: f32,
+    },
+    /// The whole picture, extended to a square with the colour of its border.
+    Frame,
+}
+
+/// How samples become numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scaling {
+    /// Paper becomes 0 and ink 1, whichever is darker; what lies beyond is clamped. One channel.
+    InkIsOne,
+    /// 0..255 becomes 0..1, bright is high.
+    Unit,
+}
+
+/// Network input: `channels` x `side_px` x `side_px`, row-major, each number in 0..=1.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Patch(pub Vec<f32>);
+
+/// The picture shows nothing that could be looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("nothing is drawn here: the picture is blank or too faint")]
+pub struct Blank;
+
+impl InputSpec {
+    /// Whether the fields fit together and within what memory can bear.
+    ///
+    /// # Errors
+    /// What is wrong, in words.
+    pub fn check(&self) -> Result<(), String> {
+        if !matches!(self.channels, 1 | 3) {
+            return Err(format!("channels must be 1 or 3, not {}", self.channels));
+        }
+        if !(8..=512).contains(&self.side_px) {
+            return Err(format!("side_px must be 8 to 512, not {}", self.side_px));
+        }
+        if let Crop::Mark { margin } = self.crop
+            && !(0.0..=1.0).contains(&margin)
+        {
+            return Err(format!("margin must be 0 to 1, not {margin}"));
+        }
+        if self.scaling == Scaling::InkIsOne && self.channels != 1 {
+            return Err("ink_is_one needs channels = 1".to_owned());
+        }
+        Ok(())
+    }
+
+    /// Numbers in one patch.
+    pub fn len(&self) -> usize {
+        self.channels * self.side_px * self.side_px
+    }
+
+    /// Whether a patch has no numbers (never, in a checked spec).
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// The patch of `frame` that `spec` asks for.
+///
+/// # Errors
+/// [`Blank`] where the spec needs a mark and the picture has none.
+pub fn patch(frame: &Frame, spec: &InputSpec) -> Result<Patch, Blank> {
+    let needs_mark = matches!(spec.crop, Crop::Mark { .. }) || spec.scaling == Scaling::InkIsOne;
+    let mark = if needs_mark {
+        Some(locate::mark(frame).ok_or(Blank)?)
+    } else {
+        None
+    };
+    let source = if spec.channels == 1 {
+        frame.to_grey()
+    } else {
+        frame.to_rgb()
+    };
+    let region = match (spec.crop, mark) {
+        (Crop::Mark { margin }, Some(mark)) => mark.bounds.square(margin),
+        _ => Bounds {
+            x: 0.0,
+            y: 0.0,
+            width: frame.width() as f32,
+            height: frame.height() as f32,
+        }
+        .square(0.0),
+    };
+    let mut numbers = vec![0.0; spec.len()];
+    let plane = spec.side_px * spec.side_px;
+    for (channel, out) in numbers.chunks_exact_mut(plane).enumerate() {
+        let beyond = mark.map_or_else(|| border_mean(&source, channel), |mark| mark.paper);
+        resample(&source, channel, region, beyond, spec.side_px, out);
+        for v in out {
+            *v = match (spec.scaling, mark) {
+                (Scaling::InkIsOne, Some(mark)) => {
+                    ((*v - mark.paper) / (mark.ink - mark.paper)).clamp(0.0, 1.0)
+                }
+                _ => *v / 255.0,
+            };
+        }
+    }
+    Ok(Patch(numbers))
+}
+
+/// The part of `frame` that `spec` looks at, with some of its surroundings, at most `limit_px` a
+/// side: enough to make the patch again, for this model or another.
+///
+/// # Errors
+/// [`Blank`] as [`patch`].
+pub fn keepsake(frame: &Frame, spec: &InputSpec, limit_px: usize) -> Result<Frame, Blank> {
+    let Crop::Mark { margin } = spec.crop else {
+        return Ok(reduced(frame, limit_px));
+    };
+    let around = locate::mark(frame)
+        .ok_or(Blank)?
+        .bounds
+        .square(margin + 0.1);
+    let clip = |low: f32, size: f32, limit: usize| {
+        let start = (low.floor().max(0.0) as usize).min(limit - 1);
+        let end = ((low + size).ceil().max(0.0) as usize).clamp(start + 1, limit);
+        start..end
+    };
+    let columns = clip(around.x, around.width, frame.width());
+    let rows = clip(around.y, around.height, frame.height());
+    let (channels, width) = (frame.channels(), frame.width());
+    let pixels = rows
+        .clone()
+        .flat_map(|y| {
+            let row = &frame.pixels()[y * width * channels..][..width * channels];
+            &row[columns.start * channels..columns.end * channels]
+        })
+        .copied()
+        .collect();
+    let part = Frame::new(columns.len(), rows.len(), channels, pixels).map_err(|_| Blank)?;
+    Ok(reduced(&part, limit_px))
+}
+
+/// `frame` scaled down so that no side is longer than `limit_px`; a smaller one as it is.
+fn reduced(frame: &Frame, limit_px: usize) -> Frame {
+    let longest = frame.width().max(frame.height());
+    if longest <= limit_px {
+        return frame.clone();
+    }
+    let short = |side: usize| (side * limit_px).div_ceil(longest).max(1);
+    let (width, height) = (short(frame.width()), short(frame.height()));
+    let region = Bounds {
+        x: 0.0,
+        y: 0.0,
+        width: frame.width() as f32,
+        height: frame.height() as f32,
+    };
+    let channels = frame.channels();
+    let mut pixels = vec![0; width * height * channels];
+    let mut plane = vec![0.0; width * height];
+    for channel in 0..channels {
+        resample_to(frame, channel, region, 0.0, (width, height), &mut plane);
+        for (pixel, v) in pixels.chunks_exact_mut(channels).zip(&plane) {
+            pixel[channel] = v.round().clamp(0.0, 255.0) as u8;
+        }
+    }
+    Frame::new(width, height, channels, pixels).unwrap_or_else(|_| frame.clone())
+}
+
+/// Mean of one channel along the picture's border, 0 to 255.
+fn border_mean(frame: &Frame, channel: usize) -> f32 {
+    let (width, height) = (frame.width(), frame.height());
+    let at = |x: usize, y: usize| {
+        f32::from(frame.pixels()[(y * width + x) * frame.channels() + channel])
+    };
+    let rows: f32 = (0..width).map(|x| at(x, 0) + at(x, height - 1)).sum();
+    let columns: f32 = (0..height).map(|y| at(0, y) + at(width - 1, y)).sum();
+    (rows + columns) / (2 * (width + height)) as f32
+}
+
+fn resample(
+    frame: &Frame,
+    channel: usize,
+    region: Bounds,
+    beyond: f32,
+    side_px: usize,
+    out: &mut [f32],
+) {
+    resample_to(frame, channel, region, beyond, (side_px, side_px), out);
+}
+
+/// One channel of `region` on a grid of `size` (width, height), 0 to 255; `beyond` stands outside
+/// the picture. A pen stroke is two pixels wide after reduction, so every source pixel counts by
+/// the area that it covers; where a picture is enlarged this turns into linear interpolation.
+fn resample_to(
+    frame: &Frame,
+    channel: usize,
+    region: Bounds,
+    beyond: f32,
+    size: (usize, usize),
+    out: &mut [f32],
+) {
+    let columns = Taps::of(region.x, region.width, size.0, frame.width());
+    let rows = Taps::of(region.y, region.height, size.1, frame.height());
+    let (channels, width) = (frame.channels(), frame.width());
+    let first = rows.first_used();
+    let mut narrow = vec![0.0f32; rows.used(first) * size.0];
+    for (y, line) in narrow.chunks_exact_mut(size.0).enumerate() {
+        let row = &frame.pixels()[(first + y) * width * channels..][..width * channels];
+        for (v, tap) in line.iter_mut().zip(&columns.0) {
+            *v = beyond * tap.outside;
+            for (&weight, sample) in tap.weights.iter().zip(
+                row[tap.start * channels + channel..]
+                    .iter()
+                    .step_by(channels),
+            ) {
+                *v += weight * f32::from(*sample);
+            }
+        }
+    }
+    for (line, tap) in out.chunks_exact_mut(size.0).zip(&rows.0) {
+        line.fill(beyond * tap.outside);
+        for (i, &weight) in tap.weights.iter().enumerate() {
+            let source = &narrow[(tap.start - first + i) * size.0..][..size.0];
+            for (v, s) in line.iter_mut().zip(source) {
+                *v += weight * s;
+            }
+        }
+    }
+}
+
+/// For each output position along one axis: which source pixels it averages, and their weights.
+struct Taps(Vec<Tap>);
+
+struct Tap {
+    start: usize,
+    weights: Vec<f32>,
+    /// The weight that falls outside of the picture; all weights sum to 1.
+    outside: f32,
+}
+
+impl Taps {
+    fn of(origin: f32, length: f32, outputs: usize, limit: usize) -> Self {
+        let step = length / outputs as f32;
+        let span = step.max(1.0);
+        let tap = |i: usize| {
+            let low = origin + (i as f32 + 0.5) * step - span / 2.0;
+            let high = low + span;
+            let start = (low.floor().max(0.0) as usize).min(limit);
+            let end = (high.ceil().max(0.0) as usize).clamp(start, limit);
+            let weights: Vec<f32> = (start..end)
+                .map(|j| ((j as f32 + 1.0).min(high) - (j as f32).max(low)).max(0.0) / span)
+                .collect();
+            let outside = (1.0 - weights.iter().sum::<f32>()).max(0.0);
+            Tap {
+                start,
+                weights,
+                outside,
+            }
+        };
+        Self((0..outputs).map(tap).collect())
+    }
+
+    fn first_used(&self) -> usize {
+        let used = self.0.iter().filter(|tap| !tap.weights.is_empty());
+        used.map(|tap| tap.start).min().unwrap_or(0)
+    }
+
+    fn used(&self, first: usize) -> usize {
+        let used = self.0.iter().filter(|tap| !tap.weights.is_empty());
+        used.map(|tap| tap.start + tap.weights.len())
+            .max()
+            .map_or(0, |end| end - first)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame_spec(side_px: usize, channels: usize) -> InputSpec {
+        InputSpec {
+            channels,
+            side_px,
+            crop: Crop::Frame,
+            scaling: Scaling::Unit,
+        }
+    }
+
+    fn resampled(frame: &Frame, region: Bounds, size: (usize, usize)) -> Vec<f32> {
+        let mut out = vec![0.0; size.0 * size.1];
+        resample_to(frame, 0, region, 100.0, size, &mut out);
+        out
+    }
+
+    #[test]
+    fn reduction_averages_by_area() {
+        // 6 wide to 4 wide: each output covers one pixel and half of the next or the last one.
+        let frame = Frame::new(6, 1, 1, vec![10, 40, 100, 30, 60, 90]).unwrap();
+        let whole = Bounds {
+            x: 0.0,
+            y: 0.0,
+            width: 6.0,
+            height: 1.0,
+        };
+        let out = resampled(&frame, whole, (4, 1));
+        for (found, by_hand) in out.iter().zip([20.0, 80.0, 40.0, 80.0]) {
+            assert!((found - by_hand).abs() < 1e-4, "{found} {by_hand}");
+        }
+    }
+
+    #[test]
+    fn enlargement_interpolates_and_beyond_the_edge_stands_the_paper() {
+        // 2 wide to 4 wide: centres at 0.25, 0.75, 1.25, 1.75 of pixels centred at 0.5 and 1.5.
+        let frame = Frame::new(2, 1, 1, vec![0, 80]).unwrap();
+        let whole = Bounds {
+            x: 0.0,
+            y: 0.0,
+            width: 2.0,
+            height: 1.0,
+        };
+        let out = resampled(&frame, whole, (4, 1));
+        assert_eq!(out, [25.0, 20.0, 60.0, 85.0]);
+    }
+
+    #[test]
+    fn a_region_outside_of_the_picture_is_paper() {
+        let frame = Frame::new(2, 2, 1, vec![0; 4]).unwrap();
+        let away = Bounds {
+            x: 5.0,
+            y: -9.0,
+            width: 3.0,
+            height: 3.0,
+        };
+        assert_eq!(resampled(&frame, away, (2, 2)), [100.0; 4]);
+    }
+
+    #[test]
+    fn colour_planes_follow_one_another_and_keep_their_orientation() {
+        // Left column red over green, right column blue over white.
+        let frame = Frame::new(
+            2,
+            2,
+            3,
+            vec![255, 0, 0, 0, 0, 255, 0, 255, 0, 255, 255, 255],
+        );
+        let spec = InputSpec {
+            side_px: 2,
+            ..frame_spec(8, 3)
+        };
+        let Patch(numbers) = patch(&frame.unwrap(), &spec).unwrap();
+        let expected = [1., 0., 0., 1., 0., 0., 1., 1., 0., 1., 0., 1.];
+        assert_eq!(numbers, expected);
+    }
+
+    #[test]
+    fn polarity_brightness_and_place_of_a_mark_do_not_reach_the_network() {
+        let spec = InputSpec {
+            channels: 1,
+            side_px: 16,
+            crop: Crop::Mark { margin: 0.1 },
+            scaling: Scaling::InkIsOne,
+        };
+        let picture = |dx: usize, dy: usize, ink: u8, paper: u8| {
+            Frame::from_fn(60, 50, |x, y| {
+                let (x, y) = (x.wrapping_sub(dx), y.wrapping_sub(dy));
+                let bar = x < 4 && y < 20;
+                let foot = x < 12 && (16..20).contains(&y);
+                if bar || foot { ink } else { paper }
+            })
+        };
+        let reference = patch(&picture(10, 10, 0, 255), &spec).unwrap();
+        for other in [
+            picture(10, 10, 200, 40),
+            picture(31, 23, 0, 255),
+            picture(3, 5, 90, 140),
+        ] {
+            let other = patch(&other, &spec).unwrap();
+            for (a, b) in reference.0.iter().zip(&other.0) {
+                assert!((a - b).abs() < 1e-5, "{a} {b}");
+            }
+        }
+        // Margin 10 %: the mark (20 px of a 24 px square) spans 2/24..22/24 of the height.
+        assert_eq!(reference.0[0], 0.0);
+        assert!(reference.0.contains(&1.0));
+    }
+
+    #[test]
+    fn a_blank_picture_has_no_patch() {
+        let spec = InputSpec {
+            crop: Crop::Mark { margin: 0.1 },
+            ..frame_spec(8, 1)
+        };
+        assert_eq!(patch(&Frame::from_fn(9, 9, |_, _| 7), &spec), Err(Blank));
+    }
+
+    #[test]
+    fn a_keepsake_gives_the_same_patch_again() {
+        let spec = InputSpec {
+            channels: 1,
+            side_px: 16,
+            crop: Crop::Mark { margin: 0.1 },
+            scaling: Scaling::InkIsOne,
+        };
+        let frame = Frame::from_fn(300, 200, |x, y| {
+            if (150..158).contains(&x) && (20..90).contains(&y) || (y == 60 && x > 120 && x < 190) {
+                0
+            } else {
+                255
+            }
+        });
+        let kept = keepsake(&frame, &spec, 160).unwrap();
+        assert!(kept.width() <= 160 && kept.height() <= 160);
+        let (a, b) = (patch(&frame, &spec).unwrap(), patch(&kept, &spec).unwrap());
+        for (a, b) in a.0.iter().zip(&b.0) {
+            assert!((a - b).abs() < 1e-4, "{a} {b}");
+        }
+    }
+
+    #[test]
+    fn a_spec_that_cannot_be_is_named() {
+        let spec = InputSpec {
+            channels: 2,
+            ..frame_spec(8, 1)
+        };
+        assert!(spec.check().unwrap_err().contains("channels"));
+        let spec = InputSpec {
+            scaling: Scaling::InkIsOne,
+            ..frame_spec(8, 3)
+        };
+        assert!(spec.check().unwrap_err().contains("ink_is_one"));
+    }
+}

@@ -1,0 +1,401 @@
+//! What a run is: the network, its input, its objective and its schedule, as a TOML file says it.
+//! Parsed once, strictly; knows nothing of files of pictures or of tensors.
+
+use std::path::{Path, PathBuf};
+
+use onelook_edge::preprocess::InputSpec;
+use serde::{Deserialize, Serialize};
+
+use crate::augment::{AffineRanges, Elastic};
+
+/// The presets that come with the program, by name.
+pub const PRESETS: [(&str, &str); 2] = [
+    ("compact", include_str!("../presets/compact.toml")),
+    ("koch", include_str!("../presets/koch.toml")),
+];
+
+/// A whole recipe: everything that, with data and seed, makes a model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipe {
+    /// What the recipe is called.
+    pub name: String,
+    /// How a picture becomes input.
+    pub input: InputSpec,
+    /// The twin.
+    pub network: NetworkSpec,
+    /// Which classes and drawers train and which validate.
+    pub split: Split,
+    /// What a step looks at and what it minimises.
+    pub objective: Objective,
+    /// How the weights follow.
+    pub optimizer: OptimizerSpec,
+    /// For how long.
+    pub schedule: Schedule,
+    /// How training pictures are distorted.
+    pub augment: Augment,
+    /// How the best weights are picked.
+    pub validation: Validation,
+}
+
+/// The layers of one twin, from picture to embedding.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NetworkSpec {
+    /// Convolutions, first to last.
+    pub blocks: Vec<Block>,
+    /// Units of a fully connected sigmoid layer after the blocks; without it their output is the
+    /// embedding.
+    pub linear_sigmoid: Option<usize>,
+    /// Whether alpha is kept >= 0, so that the head's distance is a metric.
+    pub alpha_non_negative: bool,
+    /// Where the weights start.
+    pub init: Init,
+}
+
+/// Convolution (stride 1), maximum over pool x pool, batch normalisation where asked, ReLU.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Block {
+    /// Output channels.
+    pub filters: usize,
+    /// Side of the square filter.
+    pub kernel: usize,
+    /// Zeros around the input, at each edge.
+    pub padding: usize,
+    /// Side and stride of the pooling; 1 for none.
+    pub pool: usize,
+    /// Normalises each channel over the batch (Ioffe and Szegedy 2015). Its scale is kept
+    /// positive, so that it can be folded into the convolution before the pooling.
+    pub batch_norm: bool,
+}
+
+/// Where the weights start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Init {
+    /// Normal with variance 2 / fan-in (He et al. 2015), biases 0, every alpha equal.
+    He,
+    /// Koch et al. 2015, section 3.2: convolutions N(0, 0.01), biases N(0.5, 0.01), fully
+    /// connected N(0, 0.2).
+    Koch,
+}
+
+/// Which classes and drawers are held out. Groups are drawn by the seed, by equal chance.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Split {
+    /// How many groups validate; where the data has a single group, that share of its classes is
+    /// taken which this share of ten is.
+    pub validation_groups: usize,
+    /// Drawers that train, the first so many of each class; all where absent.
+    pub train_drawers: Option<usize>,
+    /// Drawers that validate, the next so many after those that train; all where absent.
+    pub validation_drawers: Option<usize>,
+}
+
+/// What a step looks at and what it minimises.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "snake_case", tag = "kind")]
+pub enum Objective {
+    /// All pairs of a batch of classes x pictures: balanced cross-entropy of p, plus
+    /// `softmax_weight` times a softmax over negated distances.
+    AllPairs {
+        /// Classes in a batch.
+        classes: usize,
+        /// Pictures of each class in a batch.
+        pictures: usize,
+        /// The share of batches whose classes come from one group, 0 to 1.
+        within_group: f64,
+        /// Whether a class turned by 90, 180 or 270 degrees counts as three further classes.
+        turns_as_classes: bool,
+        /// Weight of the softmax term.
+        softmax_weight: f32,
+    },
+    /// Koch et al. 2015, section 3.1: cross-entropy on same and different pairs, half and half.
+    Pairs {
+        /// Pairs that exist before distortion, drawn once by the seed.
+        pairs: usize,
+        /// Distorted copies of each pair beside the pair itself.
+        copies: usize,
+        /// Pairs in a batch.
+        batch: usize,
+    },
+}
+
+/// How the weights follow the gradient.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "snake_case", tag = "kind")]
+pub enum OptimizerSpec {
+    /// AdamW (Loshchilov and Hutter 2019).
+    AdamW {
+        /// Highest learning rate.
+        learning_rate: f64,
+        /// Decoupled weight decay.
+        weight_decay: f32,
+        /// Learning rate of alpha and b, as a multiple.
+        head_rate: f64,
+    },
+    /// Koch et al. 2015, section 3.2: per-layer rate, momentum that rises from 0.5, L2.
+    Momentum {
+        /// One entry for each layer with weights: the blocks, the linear layer, the head.
+        layers: Vec<LayerRates>,
+        /// Epochs over which momentum rises linearly from 0.5 to the layer's own.
+        momentum_epochs: usize,
+    },
+}
+
+/// How one layer learns.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LayerRates {
+    /// Learning rate in the first epoch.
+    pub learning_rate: f64,
+    /// Momentum at the end of the rise, 0 to 1.
+    pub momentum: f64,
+    /// lambda of the penalty lambda |w|^2.
+    pub l2: f32,
+}
+
+/// For how long, and how the learning rate falls.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Schedule {
+    /// Most epochs.
+    pub epochs: usize,
+    /// Steps in an epoch; for pairs it follows from their number.
+    pub steps_per_epoch: Option<usize>,
+    /// How the learning rate falls.
+    pub decay: Decay,
+    /// Stop after so many epochs without a better validation.
+    pub patience: Option<usize>,
+}
+
+/// How the learning rate falls.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "snake_case", tag = "kind")]
+pub enum Decay {
+    /// Rises linearly over `warmup_steps`, then falls along a half cosine to nothing.
+    Cosine {
+        /// Steps of the rise.
+        warmup_steps: usize,
+    },
+    /// Times `factor` each epoch.
+    Exponential {
+        /// Above 0, at most 1.
+        factor: f64,
+    },
+}
+
+/// How training pictures are distorted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Augment {
+    /// Rotation, shear, scale, shift.
+    pub affine: Option<AffineRanges>,
+    /// A smooth displacement.
+    pub elastic: Option<Elastic>,
+    /// Strokes grow or shrink by up to so much, in pixels, 0 to 1.
+    pub thickness: f32,
+}
+
+/// How the best weights are picked: within-group one-shot trials on held-out classes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Validation {
+    /// Classes in a trial.
+    pub ways: usize,
+    /// Trials; the same ones each time.
+    pub trials: usize,
+}
+
+/// Why there is no recipe.
+#[derive(Debug, thiserror::Error)]
+pub enum RecipeError {
+    /// Neither a preset nor a file that can be read.
+    #[error("{path:?}: neither a preset ({presets}) nor a file that can be read: {source}")]
+    Unreadable {
+        /// What was asked for.
+        path: PathBuf,
+        /// The presets there are.
+        presets: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Not TOML, or not a recipe.
+    #[error("{path:?}: not a recipe: {reason}")]
+    Malformed {
+        /// What was read.
+        path: PathBuf,
+        /// What the parser said.
+        reason: String,
+    },
+    /// Its parts do not fit together.
+    #[error("recipe {name:?}: {reason}")]
+    Impossible {
+        /// The recipe.
+        name: String,
+        /// What does not fit.
+        reason: String,
+    },
+}
+
+impl Recipe {
+    /// The preset of that name, or else the recipe in that file.
+    ///
+    /// # Errors
+    /// Every [`RecipeError`].
+    pub fn open(preset_or_path: &str) -> Result<Self, RecipeError> {
+        let path = Path::new(preset_or_path);
+        match PRESETS.iter().find(|(name, _)| *name == preset_or_path) {
+            Some((_, text)) => Self::parse(text, path),
+            None => {
+                let text =
+                    std::fs::read_to_string(path).map_err(|source| RecipeError::Unreadable {
+                        path: path.to_owned(),
+                        presets: PRESETS.map(|(name, _)| name).join(", "),
+                        source,
+                    })?;
+                Self::parse(&text, path)
+            }
+        }
+    }
+
+    /// A recipe from TOML; `path` stands in errors.
+    ///
+    /// # Errors
+    /// `Malformed` or `Impossible`.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, RecipeError> {
+        let recipe: Self = toml::from_str(text).map_err(|error| RecipeError::Malformed {
+            path: path.to_owned(),
+            reason: error.to_string(),
+        })?;
+        recipe.check().map_err(|reason| RecipeError::Impossible {
+            name: recipe.name.clone(),
+            reason,
+        })?;
+        Ok(recipe)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        self.input.check()?;
+        let shapes = self.network.shapes(&self.input)?;
+        let layers = self.network.blocks.len() + usize::from(self.network.linear_sigmoid.is_some());
+        match &self.optimizer {
+            OptimizerSpec::Momentum { layers: rates, .. } if rates.len() != layers + 1 => {
+                return Err(format!(
+                    "optimizer.layers has {} entries for {layers} layers and the head",
+                    rates.len()
+                ));
+            }
+            _ => {}
+        }
+        match self.objective {
+            Objective::AllPairs {
+                classes, pictures, ..
+            } if classes < 2 || pictures < 2 => {
+                return Err("a batch needs at least 2 classes of 2 pictures".to_owned());
+            }
+            Objective::AllPairs { .. } if self.schedule.steps_per_epoch.is_none_or(|n| n == 0) => {
+                return Err("schedule.steps_per_epoch is missing".to_owned());
+            }
+            Objective::Pairs { pairs, batch, .. } if batch < 2 || pairs < batch => {
+                return Err("there must be at least one batch of at least 2 pairs".to_owned());
+            }
+            _ => {}
+        }
+        if self.schedule.epochs == 0 {
+            return Err("schedule.epochs must be at least 1".to_owned());
+        }
+        if self.validation.ways < 2 || self.validation.trials == 0 {
+            return Err("validation needs at least 2 ways and a trial".to_owned());
+        }
+        if !(0.0..=1.0).contains(&self.augment.thickness) {
+            return Err("augment.thickness must be 0 to 1".to_owned());
+        }
+        if shapes.embedding > 1 << 16 {
+            return Err(format!("an embedding of {} numbers", shapes.embedding));
+        }
+        Ok(())
+    }
+}
+
+/// What flows between the layers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shapes {
+    /// (channels, side) before the first block and after each.
+    pub planes: Vec<(usize, usize)>,
+    /// Numbers in an embedding.
+    pub embedding: usize,
+}
+
+impl NetworkSpec {
+    /// What flows between the layers for this input.
+    ///
+    /// # Errors
+    /// In words, where a filter is larger than what it looks at.
+    pub fn shapes(&self, input: &InputSpec) -> Result<Shapes, String> {
+        if self.blocks.is_empty() {
+            return Err("network.blocks is empty".to_owned());
+        }
+        let mut planes = vec![(input.channels, input.side_px)];
+        let mut side = input.side_px;
+        for (i, block) in self.blocks.iter().enumerate() {
+            if block.filters == 0 || block.kernel == 0 || block.pool == 0 {
+                return Err(format!(
+                    "block {i}: filters, kernel and pool are at least 1"
+                ));
+            }
+            side = (side + 2 * block.padding + 1)
+                .checked_sub(block.kernel)
+                .map_or(0, |conv| conv / block.pool);
+            if side == 0 {
+                return Err(format!("block {i}: nothing is left of the picture"));
+            }
+            planes.push((block.filters, side));
+        }
+        let flat = planes
+            .last()
+            .map_or(0, |(channels, side)| channels * side * side);
+        Ok(Shapes {
+            planes,
+            embedding: self.linear_sigmoid.unwrap_or(flat),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_koch_preset_has_the_shapes_of_the_paper() {
+        let koch = Recipe::open("koch").unwrap();
+        let shapes = koch.network.shapes(&koch.input).unwrap();
+        assert_eq!(
+            shapes.planes,
+            [(1, 105), (64, 48), (128, 21), (128, 9), (256, 6)]
+        );
+        assert_eq!(shapes.embedding, 4096);
+    }
+
+    #[test]
+    fn every_preset_survives_a_round_trip_through_toml() {
+        for (name, _) in PRESETS {
+            let recipe = Recipe::open(name).unwrap();
+            let text = toml::to_string(&recipe).unwrap();
+            assert_eq!(Recipe::parse(&text, Path::new("again")).unwrap(), recipe);
+        }
+    }
+
+    #[test]
+    fn an_unknown_field_and_an_impossible_layer_are_named() {
+        let (_, compact) = PRESETS[0];
+        let typo = compact.replace("side_px", "side_pixels");
+        let error = Recipe::parse(&typo, Path::new("x.toml")).unwrap_err();
+        assert!(error.to_string().contains("side_pixels"), "{error}");
+        let tiny = compact.replace("side_px = 32", "side_px = 8");
+        let error = Recipe::parse(&tiny, Path::new("x.toml")).unwrap_err();
+        assert!(error.to_string().contains("nothing is left"), "{error}");
+    }
+}

@@ -1,0 +1,5 @@
+//! The `onelook` program.
+
+fn main() -> std::process::ExitCode {
+    onelook::cli::main()
+}

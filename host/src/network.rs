@@ -1,0 +1,431 @@
+//! One twin and the head, in Burn: pictures in, embeddings out, weights as plain numbers for the
+//! export. Knows tensors: nothing of data, schedules or files.
+
+use burn::module::{Module, Param, ParamId};
+use burn::nn::{BatchNorm, BatchNormConfig};
+use burn::tensor::activation::{relu, sigmoid};
+use burn::tensor::module::{conv2d, max_pool2d};
+use burn::tensor::ops::{ConvOptions, MaxPoolOptions};
+use burn::tensor::{Device, Tensor, TensorData};
+use onelook_edge::head::Head;
+use onelook_edge::preprocess::InputSpec;
+use rand::{Rng, RngExt};
+
+use crate::config::{Block, Init, NetworkSpec};
+
+/// The least scale of a batch normalisation: a positive one can be folded past the pooling.
+const LEAST_SCALE: f32 = 1e-3;
+
+/// One of the two equal twins, and the head that compares their embeddings.
+#[derive(Module, Debug)]
+pub struct Twin {
+    blocks: Vec<ConvBlock>,
+    linear: Option<Linear>,
+    alpha: Param<Tensor<1>>,
+    bias: Param<Tensor<1>>,
+}
+
+#[derive(Module, Debug)]
+struct ConvBlock {
+    weight: Param<Tensor<4>>,
+    /// Absent before a batch normalisation, which has its own.
+    bias: Option<Param<Tensor<1>>>,
+    norm: Option<BatchNorm>,
+    padding: usize,
+    pool: usize,
+}
+
+#[derive(Module, Debug)]
+struct Linear {
+    /// [inputs, units]
+    weight: Param<Tensor<2>>,
+    bias: Param<Tensor<1>>,
+}
+
+/// The weights of a twin as plain numbers, batch normalisation folded in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PlainTwin {
+    /// Convolutions, each followed by ReLU and its pooling.
+    pub blocks: Vec<PlainBlock>,
+    /// The fully connected sigmoid layer.
+    pub linear: Option<PlainLinear>,
+    /// The head.
+    pub head: Head,
+}
+
+/// A convolution of stride 1, ReLU, maximum over pool x pool.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PlainBlock {
+    /// The layer's description.
+    pub spec: Block,
+    /// Input channels.
+    pub channels: usize,
+    /// [filters, channels, kernel, kernel]
+    pub weight: Vec<f32>,
+    /// [filters]
+    pub bias: Vec<f32>,
+}
+
+/// A fully connected layer, then a sigmoid.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PlainLinear {
+    /// [units, inputs]
+    pub weight: Vec<f32>,
+    /// [units]
+    pub bias: Vec<f32>,
+}
+
+impl Twin {
+    /// A twin with fresh weights: the same ones on every device for the same `rng`.
+    ///
+    /// # Errors
+    /// In words, where the layers do not fit the input.
+    pub fn new(
+        spec: &NetworkSpec,
+        input: &InputSpec,
+        rng: &mut impl Rng,
+        device: &Device,
+    ) -> Result<Self, String> {
+        let shapes = spec.shapes(input)?;
+        let mut ids = (1..).map(ParamId::from);
+        let mut id = || ids.next().unwrap_or_default();
+        let mut blocks = Vec::new();
+        for (block, &(channels, _)) in spec.blocks.iter().zip(&shapes.planes) {
+            let shape = [block.filters, channels, block.kernel, block.kernel];
+            let fan_in = channels * block.kernel * block.kernel;
+            let (weight_deviation, (bias_mean, bias_deviation)) = match spec.init {
+                Init::He => ((2.0 / fan_in as f32).sqrt(), (0.0, 0.0)),
+                Init::Koch => (0.01, (0.5, 0.01)),
+            };
+            let weight = tensor(shape, 0.0, weight_deviation, rng, device);
+            let bias = tensor([block.filters], bias_mean, bias_deviation, rng, device);
+            let norm = block.batch_norm.then(|| {
+                let norm = BatchNormConfig::new(block.filters).init(device);
+                BatchNorm {
+                    gamma: Param::initialized(id(), norm.gamma.val()),
+                    beta: Param::initialized(id(), norm.beta.val()),
+                    ..norm
+                }
+            });
+            blocks.push(ConvBlock {
+                weight: Param::initialized(id(), weight),
+                bias: (!block.batch_norm).then(|| Param::initialized(id(), bias)),
+                norm,
+                padding: block.padding,
+                pool: block.pool,
+            });
+        }
+        let flat: usize = shapes
+            .planes
+            .last()
+            .map_or(0, |(channels, side)| channels * side * side);
+        let linear = spec.linear_sigmoid.map(|units| {
+            let (deviation, (bias_mean, bias_deviation)) = match spec.init {
+                Init::He => ((2.0 / flat as f32).sqrt(), (0.0, 0.0)),
+                Init::Koch => (0.2, (0.5, 0.01)),
+            };
+            let weight = tensor([flat, units], 0.0, deviation, rng, device);
+            let bias = tensor([units], bias_mean, bias_deviation, rng, device);
+            Linear {
+                weight: Param::initialized(id(), weight),
+                bias: Param::initialized(id(), bias),
+            }
+        });
+        // He: the mean distance of fresh embeddings comes to about b.
+        let (alpha_mean, alpha_deviation, b) = match spec.init {
+            Init::He => (8.0 / shapes.embedding as f32, 0.0, 4.0),
+            Init::Koch => (0.0, 0.2, 0.0),
+        };
+        let alpha = tensor([shapes.embedding], alpha_mean, alpha_deviation, rng, device);
+        let bias = tensor([1], b, 0.0, rng, device);
+        Ok(Self {
+            blocks,
+            linear,
+            alpha: Param::initialized(id(), alpha),
+            bias: Param::initialized(id(), bias),
+        }
+        .with_gradients())
+    }
+
+    fn with_gradients(self) -> Self {
+        self.set_require_grad(true)
+    }
+
+    /// Embeddings [batch, dims] of pictures [batch, channels, side, side].
+    pub fn forward(&self, pictures: Tensor<4>) -> Tensor<2> {
+        let mut x = pictures;
+        for block in &self.blocks {
+            let options = ConvOptions::new([1, 1], [block.padding; 2], [1, 1], 1);
+            let bias = block.bias.as_ref().map(Param::val);
+            x = conv2d(x, block.weight.val(), bias, options);
+            if block.pool > 1 {
+                x = max_pool2d(x, MaxPoolOptions::new([block.pool; 2]));
+            }
+            if let Some(norm) = &block.norm {
+                x = norm.forward(x);
+            }
+            x = relu(x);
+        }
+        let flat = x.flatten(1, 3);
+        match &self.linear {
+            Some(linear) => {
+                sigmoid(flat.matmul(linear.weight.val()) + linear.bias.val().unsqueeze())
+            }
+            None => flat,
+        }
+    }
+
+    /// The head as plain numbers. Waits for the device.
+    ///
+    /// # Errors
+    /// In words, where the device fails.
+    pub fn head(&self) -> Result<Head, String> {
+        Ok(Head {
+            alpha: numbers(self.alpha.val())?,
+            bias: numbers(self.bias.val())?.first().copied().unwrap_or(0.0),
+        })
+    }
+
+    /// A scalar whose gradient is the given one: sum(embeddings x g) + sum(alpha x g) + b x g.
+    pub fn surrogate(
+        &self,
+        embeddings: Tensor<2>,
+        embedding_gradient: Vec<f32>,
+        alpha_gradient: Vec<f32>,
+        bias_gradient: f32,
+    ) -> Tensor<1> {
+        let device = embeddings.device().inner();
+        let constant = |data: TensorData| Tensor::<1>::from_data(data, &device);
+        let shape = embeddings.dims();
+        let toward: Tensor<2> =
+            Tensor::from_data(TensorData::new(embedding_gradient, shape), &device);
+        let dims = alpha_gradient.len();
+        let alpha = constant(TensorData::new(alpha_gradient, [dims]));
+        let bias = constant(TensorData::new(vec![bias_gradient], [1]));
+        (embeddings * Tensor::from_inner(toward)).sum()
+            + (self.alpha.val() * Tensor::from_inner(alpha)).sum()
+            + (self.bias.val() * Tensor::from_inner(bias)).sum()
+    }
+
+    /// Puts the weights back where they belong after a step: the scales of batch normalisations
+    /// are positive and, where asked, alpha is not negative.
+    pub fn project(mut self, alpha_non_negative: bool) -> Self {
+        if alpha_non_negative {
+            self.alpha = clamped(self.alpha, 0.0);
+        }
+        for block in &mut self.blocks {
+            if let Some(norm) = &mut block.norm {
+                norm.gamma = clamped(norm.gamma.clone(), LEAST_SCALE);
+            }
+        }
+        self
+    }
+
+    /// The parameters of each layer (blocks, linear, head), for per-layer rates.
+    pub fn layers(&self) -> Vec<Vec<ParamId>> {
+        let mut layers = Vec::new();
+        for block in &self.blocks {
+            let mut ids = vec![block.weight.id];
+            ids.extend(block.bias.as_ref().map(|bias| bias.id));
+            if let Some(norm) = &block.norm {
+                ids.extend([norm.gamma.id, norm.beta.id]);
+            }
+            layers.push(ids);
+        }
+        if let Some(linear) = &self.linear {
+            layers.push(vec![linear.weight.id, linear.bias.id]);
+        }
+        layers.push(vec![self.alpha.id, self.bias.id]);
+        layers
+    }
+
+    /// The weights as plain numbers, batch normalisations folded into their convolutions.
+    ///
+    /// # Errors
+    /// In words, where the device fails.
+    pub fn plain(&self, spec: &NetworkSpec) -> Result<PlainTwin, String> {
+        let mut blocks = Vec::new();
+        for (block, &spec) in self.blocks.iter().zip(&spec.blocks) {
+            let [filters, channels, _, _] = block.weight.val().dims();
+            let mut weight = numbers(block.weight.val())?;
+            let mut bias = match &block.bias {
+                Some(bias) => numbers(bias.val())?,
+                None => vec![0.0; filters],
+            };
+            if let Some(norm) = &block.norm {
+                let gamma = numbers(norm.gamma.val())?;
+                let beta = numbers(norm.beta.val())?;
+                let mean = numbers(norm.running_mean.value_sync())?;
+                let variance = numbers(norm.running_var.value_sync())?;
+                let per_filter = weight.len() / filters;
+                for (f, weights) in weight.chunks_exact_mut(per_filter).enumerate() {
+                    let scale = gamma[f] / (variance[f] + norm.epsilon as f32).sqrt();
+                    for w in weights {
+                        *w *= scale;
+                    }
+                    bias[f] = beta[f] + (bias[f] - mean[f]) * scale;
+                }
+            }
+            blocks.push(PlainBlock {
+                spec,
+                channels,
+                weight,
+                bias,
+            });
+        }
+        let linear = match &self.linear {
+            Some(linear) => Some(PlainLinear {
+                weight: numbers(linear.weight.val().transpose())?,
+                bias: numbers(linear.bias.val())?,
+            }),
+            None => None,
+        };
+        Ok(PlainTwin {
+            blocks,
+            linear,
+            head: self.head()?,
+        })
+    }
+}
+
+/// Multiply-adds of one picture.
+pub fn multiply_adds(spec: &NetworkSpec, input: &InputSpec) -> Result<u64, String> {
+    let shapes = spec.shapes(input)?;
+    let mut total = 0;
+    for (block, pair) in spec.blocks.iter().zip(shapes.planes.windows(2)) {
+        let (channels, side) = pair[0];
+        let out = side + 2 * block.padding + 1 - block.kernel;
+        total += block.filters * channels * block.kernel * block.kernel * out * out;
+    }
+    if let (Some(units), Some((channels, side))) = (spec.linear_sigmoid, shapes.planes.last()) {
+        total += units * channels * side * side;
+    }
+    Ok(total as u64)
+}
+
+fn clamped(param: Param<Tensor<1>>, least: f32) -> Param<Tensor<1>> {
+    let (id, value, _) = param.consume();
+    let autodiff = value.device().is_autodiff();
+    let value = if autodiff {
+        Tensor::from_inner(value.inner().clamp_min(least)).require_grad()
+    } else {
+        value.clamp_min(least)
+    };
+    Param::initialized(id, value)
+}
+
+fn numbers<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, String> {
+    tensor
+        .into_data()
+        .try_into_vec::<f32>()
+        .map_err(|error| format!("the device gave no numbers: {error:?}"))
+}
+
+/// Normal numbers (Box and Muller 1958), made here so that every device starts from the same.
+fn tensor<const D: usize>(
+    shape: [usize; D],
+    mean: f32,
+    deviation: f32,
+    rng: &mut impl Rng,
+    device: &Device,
+) -> Tensor<D> {
+    let count = shape.iter().product();
+    let values: Vec<f32> = (0..count)
+        .map(|_| {
+            if deviation == 0.0 {
+                return mean;
+            }
+            let radius = (-2.0 * (1.0 - rng.random::<f64>()).ln()).sqrt();
+            let angle = std::f64::consts::TAU * rng.random::<f64>();
+            mean + deviation * (radius * angle.cos()) as f32
+        })
+        .collect();
+    Tensor::from_data(TensorData::new(values, shape), device)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Recipe;
+    use rand::SeedableRng;
+    use rand_chacha::ChaCha8Rng;
+
+    #[test]
+    fn koch_has_the_parameters_and_the_multiply_adds_of_the_paper() {
+        let koch = Recipe::open("koch").unwrap();
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        let twin = Twin::new(&koch.network, &koch.input, &mut rng, &Device::flex()).unwrap();
+        // 6,464 + 401,536 + 262,272 + 524,544 + 37,752,832 + 4,096, and the head's bias.
+        assert_eq!(twin.num_params(), 38_951_744 + 1);
+        let first = 64 * 100 * 96 * 96;
+        let second = 128 * 64 * 49 * 42 * 42;
+        let third = 128 * 128 * 16 * 18 * 18;
+        let fourth = 256 * 128 * 16 * 6 * 6;
+        let expected = first + second + third + fourth + 9216 * 4096;
+        assert_eq!(multiply_adds(&koch.network, &koch.input).unwrap(), expected);
+    }
+
+    #[test]
+    fn the_initial_weights_of_koch_have_the_spread_of_the_paper() {
+        let koch = Recipe::open("koch").unwrap();
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        let twin = Twin::new(&koch.network, &koch.input, &mut rng, &Device::flex()).unwrap();
+        let plain = twin.plain(&koch.network).unwrap();
+        let moments = |v: &[f32]| {
+            let mean = v.iter().map(|&x| f64::from(x)).sum::<f64>() / v.len() as f64;
+            let square = v
+                .iter()
+                .map(|&x| (f64::from(x) - mean).powi(2))
+                .sum::<f64>();
+            (mean, (square / v.len() as f64).sqrt())
+        };
+        let near = |(mean, deviation): (f64, f64), expected: (f64, f64)| {
+            assert!((mean - expected.0).abs() < 0.1 * expected.1, "{mean}");
+            assert!((deviation / expected.1 - 1.0).abs() < 0.1, "{deviation}");
+        };
+        near(moments(&plain.blocks[1].weight), (0.0, 0.01));
+        near(moments(&plain.blocks[3].bias), (0.5, 0.01));
+        let linear = plain.linear.unwrap();
+        near(moments(&linear.weight), (0.0, 0.2));
+        near(moments(&linear.bias), (0.5, 0.01));
+        near(moments(&plain.head.alpha), (0.0, 0.2));
+    }
+
+    #[test]
+    fn the_embedding_of_a_hand_made_network_is_that_by_hand() {
+        let spec = NetworkSpec {
+            blocks: vec![Block {
+                filters: 1,
+                kernel: 2,
+                padding: 0,
+                pool: 2,
+                batch_norm: false,
+            }],
+            linear_sigmoid: None,
+            alpha_non_negative: true,
+            init: Init::He,
+        };
+        let input = InputSpec {
+            side_px: 8,
+            ..Recipe::open("compact").unwrap().input
+        };
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        let device = Device::flex();
+        let mut twin = Twin::new(&spec, &input, &mut rng, &device).unwrap();
+        let floats = |values: Vec<f32>, shape: [usize; 4]| {
+            Tensor::<4>::from_data(TensorData::new(values, shape), &device)
+        };
+        // Filter [1 0; 0 -1] on a 3x3 picture: out [1-5 2-6; 4-8 5-0] = [-4 -4; -4 5], maximum 5.
+        let filter = floats(vec![1.0, 0.0, 0.0, -1.0], [1, 1, 2, 2]);
+        twin.blocks[0].weight = Param::initialized(ParamId::from(1), filter);
+        let picture = floats(vec![1., 2., 3., 4., 5., 6., 7., 8., 0.], [1, 1, 3, 3]);
+        assert_eq!(numbers(twin.forward(picture)).unwrap(), [5.0]);
+    }
+
+    #[test]
+    fn projection_keeps_alpha_at_nothing_or_above() {
+        let alpha = Tensor::from_data(TensorData::new(vec![-1.0f32, 2.0], [2]), &Device::flex());
+        let kept = clamped(Param::initialized(ParamId::from(1), alpha), 0.0);
+        assert_eq!(numbers(kept.val()).unwrap(), [0.0, 2.0]);
+    }
+}

@@ -1,0 +1,524 @@
+//! Which pictures a step looks at: seeded batches of classes or of pairs, distorted and turned
+//! into network input. A batch is a function of recipe, data, seed and step alone, so a run can
+//! stop and go on anywhere. Knows nothing of networks or devices.
+
+use onelook_edge::frame::Frame;
+use onelook_edge::preprocess::{InputSpec, Patch, patch};
+use rand::seq::SliceRandom;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use crate::augment;
+use crate::config::{Augment, Objective, Recipe, Validation};
+use crate::dataset::{Dataset, Skipped};
+
+/// What random numbers are for; each use has a stream of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// The first weights.
+    Init = 1,
+    /// Which groups validate.
+    Split,
+    /// What a step looks at.
+    Batch,
+    /// The order of pairs in an epoch.
+    Order,
+    /// Which pairs there are.
+    Pairs,
+    /// How a copy of a pair is distorted.
+    Distortion,
+    /// Trials of one-shot classification.
+    Trials,
+    /// Pairs to verify.
+    Verification,
+}
+
+/// The random numbers for one purpose and index.
+pub fn stream(seed: u64, purpose: Purpose, index: u64) -> ChaCha8Rng {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    rng.set_stream(((purpose as u64) << 48) | index);
+    rng
+}
+
+/// Network input and what is known of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Batch {
+    /// [pictures, channels, side, side] row-major.
+    pub patches: Vec<f32>,
+    /// What the rows show.
+    pub labels: Labels,
+}
+
+/// What the rows of a batch show.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Labels {
+    /// The class of each row.
+    Classes(Vec<usize>),
+    /// Pairs of rows and whether they show the same class.
+    Pairs(Vec<(usize, usize, bool)>),
+}
+
+/// Draws the batches of a run.
+pub struct Sampler {
+    groups: Vec<Group>,
+    input: InputSpec,
+    augment: Augment,
+    objective: Objective,
+    seed: u64,
+    /// The order of all copies of all pairs in one epoch.
+    order: Option<(u64, Vec<u32>)>,
+}
+
+/// The classes of a group, each with its pictures.
+struct Group {
+    classes: Vec<Vec<Frame>>,
+}
+
+/// Splits data into what trains and what validates.
+///
+/// Groups are drawn by the seed; of a single group, classes are: `validation_groups` tenths of
+/// them, at least one. The validation part holds classes that training never sees.
+pub fn split(data: Dataset, recipe: &Recipe, seed: u64) -> (Dataset, Dataset) {
+    let mut rng = stream(seed, Purpose::Split, 0);
+    let mut data = data;
+    if data.groups.len() == 1 {
+        // A flat folder: each class stands in for a group while the lot is drawn.
+        let group = data.groups.remove(0);
+        let count = group.classes.len();
+        let held = (count * recipe.split.validation_groups).div_ceil(10);
+        let mut order: Vec<usize> = (0..count).collect();
+        order.shuffle(&mut rng);
+        let held_out = &order[..held.clamp(1, count.max(2) - 1).min(count)];
+        let (mut train, mut validation) = (Vec::new(), Vec::new());
+        for (i, class) in group.classes.into_iter().enumerate() {
+            if held_out.contains(&i) {
+                validation.push(class);
+            } else {
+                train.push(class);
+            }
+        }
+        let part = |classes| Dataset {
+            name: data.name.clone(),
+            groups: vec![crate::dataset::Group {
+                name: group.name.clone(),
+                classes,
+            }],
+            skipped: Vec::new(),
+        };
+        let (train, validation) = (part(train), part(validation));
+        return by_drawer(train, validation, recipe);
+    }
+    let mut names: Vec<String> = data.groups.iter().map(|g| g.name.clone()).collect();
+    names.shuffle(&mut rng);
+    let held = recipe
+        .split
+        .validation_groups
+        .clamp(1, names.len().max(2) - 1);
+    names.truncate(held);
+    let (train, validation) = data.split(&names);
+    by_drawer(train, validation, recipe)
+}
+
+fn by_drawer(mut train: Dataset, mut validation: Dataset, recipe: &Recipe) -> (Dataset, Dataset) {
+    let first = recipe.split.train_drawers;
+    let then = recipe.split.validation_drawers;
+    for class in train.groups.iter_mut().flat_map(|g| &mut g.classes) {
+        class.pictures.truncate(first.unwrap_or(usize::MAX));
+    }
+    for class in validation.groups.iter_mut().flat_map(|g| &mut g.classes) {
+        if let Some(then) = then {
+            let from = first
+                .unwrap_or(0)
+                .min(class.pictures.len().saturating_sub(then));
+            class.pictures.drain(..from);
+            class.pictures.truncate(then);
+        }
+    }
+    (train, validation)
+}
+
+/// Takes out pictures in which `input` finds nothing, and says which.
+pub fn drop_blank(data: &mut Dataset, input: &InputSpec) -> Vec<Skipped> {
+    let mut skipped = Vec::new();
+    for class in data.groups.iter_mut().flat_map(|g| &mut g.classes) {
+        class
+            .pictures
+            .retain(|picture| match patch(&picture.frame, input) {
+                Ok(_) => true,
+                Err(blank) => {
+                    skipped.push(Skipped {
+                        source: picture.source.clone(),
+                        reason: blank.to_string(),
+                    });
+                    false
+                }
+            });
+    }
+    for group in &mut data.groups {
+        group.classes.retain(|class| !class.pictures.is_empty());
+    }
+    data.groups.retain(|group| !group.classes.is_empty());
+    skipped
+}
+
+impl Sampler {
+    /// A sampler of the training part; pictures that are blank to `recipe.input` must be gone.
+    ///
+    /// # Errors
+    /// In words, where there is too little to learn from.
+    pub fn new(train: &Dataset, recipe: &Recipe, seed: u64) -> Result<Self, String> {
+        let groups: Vec<Group> = train
+            .groups
+            .iter()
+            .map(|group| Group {
+                classes: group
+                    .classes
+                    .iter()
+                    .map(|class| class.pictures.iter().map(|p| p.frame.clone()).collect())
+                    .collect(),
+            })
+            .collect();
+        let classes: usize = groups.iter().map(|g| g.classes.len()).sum();
+        if classes < 2 {
+            return Err(format!(
+                "{classes} class to train on; a twin needs at least 2, beside those that validate"
+            ));
+        }
+        Ok(Self {
+            groups,
+            input: recipe.input.clone(),
+            augment: recipe.augment.clone(),
+            objective: recipe.objective.clone(),
+            seed,
+            order: None,
+        })
+    }
+
+    /// Steps in an epoch of pairs; `None` where the schedule says.
+    pub fn steps_per_epoch(&self) -> Option<usize> {
+        match self.objective {
+            Objective::AllPairs { .. } => None,
+            Objective::Pairs {
+                pairs,
+                copies,
+                batch,
+            } => Some((pairs * (1 + copies)).div_ceil(batch)),
+        }
+    }
+
+    /// The batch of a step, counted from 0.
+    pub fn batch(&mut self, step: u64) -> Batch {
+        match self.objective {
+            Objective::AllPairs {
+                classes,
+                pictures,
+                within_group,
+                turns_as_classes,
+                ..
+            } => self.class_batch(step, classes, pictures, within_group, turns_as_classes),
+            Objective::Pairs {
+                pairs,
+                copies,
+                batch,
+            } => self.pair_batch(step, pairs, copies, batch),
+        }
+    }
+
+    /// `classes` x `pictures` rows. Classes of one batch share a turn, so no drawing meets its own
+    /// turned twin, which for a round or crossed character would be no other class at all.
+    fn class_batch(
+        &self,
+        step: u64,
+        classes: usize,
+        pictures: usize,
+        within_group: f64,
+        turns_as_classes: bool,
+    ) -> Batch {
+        let mut rng = stream(self.seed, Purpose::Batch, step);
+        let turn = if turns_as_classes {
+            rng.random_range(0..4)
+        } else {
+            0
+        };
+        let mut order: Vec<usize> = (0..self.groups.len()).collect();
+        order.shuffle(&mut rng);
+        let mut picked: Vec<&Vec<Frame>> = Vec::new();
+        if rng.random_bool(within_group.clamp(0.0, 1.0)) {
+            // One group after another until the batch is full: mostly the first alone.
+            for &group in &order {
+                let mut of_group: Vec<_> = self.groups[group].classes.iter().collect();
+                of_group.shuffle(&mut rng);
+                picked.extend(of_group);
+                if picked.len() >= classes {
+                    break;
+                }
+            }
+        } else {
+            picked.extend(self.groups.iter().flat_map(|g| &g.classes));
+            picked.shuffle(&mut rng);
+        }
+        picked.truncate(classes);
+        let mut patches = Vec::new();
+        let mut labels = Vec::new();
+        for (label, class) in picked.into_iter().enumerate() {
+            let mut drawings: Vec<usize> = (0..class.len()).collect();
+            drawings.shuffle(&mut rng);
+            // A class with fewer pictures shows them again, distorted anew.
+            for &drawing in drawings.iter().cycle().take(pictures) {
+                patches.extend(self.distorted(&class[drawing], turn, &mut rng).0);
+                labels.push(label);
+            }
+        }
+        Batch {
+            patches,
+            labels: Labels::Classes(labels),
+        }
+    }
+
+    fn pair_batch(&mut self, step: u64, pairs: usize, copies: usize, batch: usize) -> Batch {
+        let total = pairs * (1 + copies);
+        let steps = total.div_ceil(batch) as u64;
+        let epoch = step / steps;
+        let order = match self.order.take() {
+            Some((of, order)) if of == epoch => order,
+            _ => {
+                let mut order: Vec<u32> = (0..total as u32).collect();
+                order.shuffle(&mut stream(self.seed, Purpose::Order, epoch));
+                order
+            }
+        };
+        let from = (step % steps) as usize * batch;
+        let (mut left, mut right, mut same) = (Vec::new(), Vec::new(), Vec::new());
+        for &entry in &order[from..total.min(from + batch)] {
+            let (pair, copy) = (entry as usize / (1 + copies), entry as usize % (1 + copies));
+            let (a, b, is_same) = self.pair(pair);
+            let mut rng = stream(self.seed, Purpose::Distortion, u64::from(entry));
+            for (side, frame) in [(&mut left, a), (&mut right, b)] {
+                side.extend(match copy {
+                    0 => self.straight(frame).0,
+                    _ => self.distorted(frame, 0, &mut rng).0,
+                });
+            }
+            same.push(is_same);
+        }
+        self.order = Some((epoch, order));
+        let count = same.len();
+        left.append(&mut right);
+        Batch {
+            patches: left,
+            labels: Labels::Pairs((0..count).map(|i| (i, count + i, same[i])).collect()),
+        }
+    }
+
+    /// The n-th pair: groups in turn, so that each has its share; same and different in turn.
+    fn pair(&self, n: usize) -> (&Frame, &Frame, bool) {
+        let mut rng = stream(self.seed, Purpose::Pairs, n as u64);
+        let same = (n / self.groups.len()).is_multiple_of(2);
+        let group = &self.groups[n % self.groups.len()];
+        let class = rng.random_range(0..group.classes.len());
+        let pictures = &group.classes[class];
+        let first = rng.random_range(0..pictures.len());
+        if same {
+            // Of a class with one picture the pair is that picture twice.
+            let step = if pictures.len() > 1 {
+                rng.random_range(1..pictures.len())
+            } else {
+                0
+            };
+            let second = (first + step) % pictures.len();
+            return (&pictures[first], &pictures[second], true);
+        }
+        let other = if group.classes.len() > 1 {
+            let step = rng.random_range(1..group.classes.len());
+            &group.classes[(class + step) % group.classes.len()]
+        } else {
+            let step = rng.random_range(1..self.groups.len().max(2));
+            let other = &self.groups[(n + step) % self.groups.len()];
+            &other.classes[rng.random_range(0..other.classes.len())]
+        };
+        (
+            &pictures[first],
+            &other[rng.random_range(0..other.len())],
+            false,
+        )
+    }
+
+    fn straight(&self, frame: &Frame) -> Patch {
+        patch(frame, &self.input).unwrap_or_else(|_| Patch(vec![0.0; self.input.len()]))
+    }
+
+    /// A turned and distorted patch; where distortion loses the mark, the straight one.
+    fn distorted(&self, frame: &Frame, turn: u8, rng: &mut ChaCha8Rng) -> Patch {
+        let turned = augment::quarter_turns(frame, turn);
+        let mut shown = augment::distort(&turned, &self.augment, rng);
+        if self.augment.thickness > 0.0 {
+            let amount = rng.random_range(-self.augment.thickness..=self.augment.thickness);
+            shown = augment::thicken(&shown, amount);
+        }
+        patch(&shown, &self.input).unwrap_or_else(|_| self.straight(&turned))
+    }
+}
+
+/// A one-shot trial on a data set: which classes of which group, and which pictures.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trial {
+    /// (group, class) of each way.
+    pub classes: Vec<(usize, usize)>,
+    /// The pictures enrolled for each way.
+    pub support: Vec<Vec<usize>>,
+    /// Which way the query is of.
+    pub answer: usize,
+    /// The query's picture.
+    pub query: usize,
+}
+
+/// What random trials are made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TrialSpec {
+    /// Classes in a trial.
+    pub ways: usize,
+    /// Pictures enrolled of each.
+    pub shots: usize,
+    /// How many trials.
+    pub trials: usize,
+    /// Whether all classes of a trial come from one group; groups then take turns.
+    pub within_group: bool,
+}
+
+impl From<Validation> for TrialSpec {
+    fn from(validation: Validation) -> Self {
+        Self {
+            ways: validation.ways,
+            shots: 1,
+            trials: validation.trials,
+            within_group: true,
+        }
+    }
+}
+
+/// Seeded random trials: the query's picture is none of those enrolled.
+///
+/// Classes with too few pictures take no part. A group with fewer classes than `ways` takes no
+/// part within groups; where no group has enough, `ways` is what the largest has.
+///
+/// # Errors
+/// In words, where no trial can be made.
+pub fn trials(data: &Dataset, spec: TrialSpec, seed: u64) -> Result<Vec<Trial>, String> {
+    let shots = spec.shots.max(1);
+    let usable: Vec<Vec<(usize, usize)>> = data
+        .groups
+        .iter()
+        .enumerate()
+        .map(|(g, group)| {
+            let classes = group.classes.iter().enumerate();
+            classes
+                .filter(|(_, class)| class.pictures.len() > shots)
+                .map(|(c, _)| (g, c))
+                .collect()
+        })
+        .collect();
+    let pools: Vec<Vec<(usize, usize)>> = if spec.within_group {
+        usable
+    } else {
+        vec![usable.concat()]
+    };
+    let largest = pools.iter().map(Vec::len).max().unwrap_or(0);
+    let ways = spec.ways.min(largest);
+    if ways < 2 {
+        return Err(format!(
+            "no group has 2 classes of more than {shots} pictures: no trial can be made"
+        ));
+    }
+    let pools: Vec<_> = pools
+        .into_iter()
+        .filter(|pool| pool.len() >= ways)
+        .collect();
+    let trial = |n: usize| {
+        let mut rng = stream(seed, Purpose::Trials, n as u64);
+        let mut classes = pools[n % pools.len()].clone();
+        let (classes, _) = classes.partial_shuffle(&mut rng, ways);
+        let classes = classes.to_vec();
+        let answer = rng.random_range(0..ways);
+        let mut query = 0;
+        let support = (0..ways)
+            .map(|way| {
+                let (g, c) = classes[way];
+                let mut pictures: Vec<usize> =
+                    (0..data.groups[g].classes[c].pictures.len()).collect();
+                let (drawn, _) = pictures.partial_shuffle(&mut rng, shots + 1);
+                if way == answer {
+                    query = drawn[shots];
+                }
+                drawn[..shots].to_vec()
+            })
+            .collect();
+        Trial {
+            classes,
+            support,
+            answer,
+            query,
+        }
+    };
+    Ok((0..spec.trials).map(trial).collect())
+}
+
+/// Two pictures as (group, class, picture), and whether they show the same class.
+pub type VerificationPair = ([usize; 3], [usize; 3], bool);
+
+/// Seeded pairs to verify: half genuine (two pictures of a class), half impostor (two classes, of
+/// one group where `within_group`), classes by equal chance.
+///
+/// # Errors
+/// In words, where no such pair exists.
+pub fn verification_pairs(
+    data: &Dataset,
+    count: usize,
+    within_group: bool,
+    seed: u64,
+) -> Result<Vec<VerificationPair>, String> {
+    let classes: Vec<(usize, usize)> = data
+        .groups
+        .iter()
+        .enumerate()
+        .flat_map(|(g, group)| (0..group.classes.len()).map(move |c| (g, c)))
+        .collect();
+    let pictures = |(g, c): (usize, usize)| data.groups[g].classes[c].pictures.len();
+    let several: Vec<_> = classes
+        .iter()
+        .copied()
+        .filter(|&c| pictures(c) > 1)
+        .collect();
+    let with_others: Vec<_> = classes
+        .iter()
+        .copied()
+        .filter(|&(g, _)| !within_group || data.groups[g].classes.len() > 1)
+        .collect();
+    if several.is_empty() || with_others.is_empty() || classes.len() < 2 {
+        return Err("verification needs 2 classes, and one of 2 pictures".to_owned());
+    }
+    let pair = |n: usize| {
+        let mut rng = stream(seed, Purpose::Verification, n as u64);
+        if n.is_multiple_of(2) {
+            let (g, c) = several[rng.random_range(0..several.len())];
+            let count = pictures((g, c));
+            let first = rng.random_range(0..count);
+            let second = (first + rng.random_range(1..count)) % count;
+            return ([g, c, first], [g, c, second], true);
+        }
+        let (g, c) = with_others[rng.random_range(0..with_others.len())];
+        let (h, d) = loop {
+            let other = if within_group {
+                (g, rng.random_range(0..data.groups[g].classes.len()))
+            } else {
+                classes[rng.random_range(0..classes.len())]
+            };
+            if other != (g, c) {
+                break other;
+            }
+        };
+        let first = rng.random_range(0..pictures((g, c)));
+        let second = rng.random_range(0..pictures((h, d)));
+        ([g, c, first], [h, d, second], false)
+    };
+    Ok((0..count).map(pair).collect())
+}
