@@ -63,6 +63,17 @@ impl Gallery {
         self.classes.is_empty()
     }
 
+    /// The classes in the order of their enrollment.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.classes.iter().map(|class| class.name.as_str())
+    }
+
+    /// How many templates the class `name` has; 0 where it is not enrolled.
+    pub fn templates_of(&self, name: &str) -> usize {
+        let class = self.classes.iter().find(|class| class.name == name);
+        class.map_or(0, |class| class.templates.len())
+    }
+
     /// The distance of `probe` to the nearest template of the class `name`; `None` where it is
     /// not enrolled.
     ///

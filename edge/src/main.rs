@@ -1,1 +1,5 @@
-fn main() {}
+//! The `onelook-edge` program.
+
+fn main() -> std::process::ExitCode {
+    onelook_edge::cli::main()
+}

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::frame::Frame;
-use crate::locate::{self, Bounds};
+use crate::locate::{self, Bounds, Mark};
 
 /// The input contract of a model: how a picture becomes its input tensor.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -91,12 +91,30 @@ impl InputSpec {
 /// # Errors
 /// [`Blank`] where the spec needs a mark and the picture has none.
 pub fn patch(frame: &Frame, spec: &InputSpec) -> Result<Patch, Blank> {
+    patch_at(frame, find(frame, spec)?, spec)
+}
+
+/// Where `frame` shows what `spec` looks for; `None` where it looks at the whole picture.
+///
+/// # Errors
+/// [`Blank`] as [`patch`].
+pub fn find(frame: &Frame, spec: &InputSpec) -> Result<Option<Mark>, Blank> {
     let needs_mark = matches!(spec.crop, Crop::Mark { .. }) || spec.scaling == Scaling::InkIsOne;
-    let mark = if needs_mark {
-        Some(locate::mark(frame).ok_or(Blank)?)
+    if needs_mark {
+        locate::mark(frame).map(Some).ok_or(Blank)
     } else {
-        None
-    };
+        Ok(None)
+    }
+}
+
+/// The patch of `frame` around what [`find`] found in it.
+///
+/// # Errors
+/// [`Blank`] where the spec needs a mark and `mark` is none.
+pub fn patch_at(frame: &Frame, mark: Option<Mark>, spec: &InputSpec) -> Result<Patch, Blank> {
+    if mark.is_none() && spec.scaling == Scaling::InkIsOne {
+        return Err(Blank);
+    }
     let source = if spec.channels == 1 {
         frame.to_grey()
     } else {
@@ -104,7 +122,8 @@ pub fn patch(frame: &Frame, spec: &InputSpec) -> Result<Patch, Blank> {
     };
     let region = match (spec.crop, mark) {
         (Crop::Mark { margin }, Some(mark)) => mark.bounds.square(margin),
-        _ => Bounds {
+        (Crop::Mark { .. }, None) => return Err(Blank),
+        (Crop::Frame, _) => Bounds {
             x: 0.0,
             y: 0.0,
             width: frame.width() as f32,

@@ -1,5 +1,6 @@
 //! The command line of `onelook`: arguments in, exit code out. The work is in the library.
 
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -7,9 +8,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
+use onelook_edge::model::{Card, Model, Precision};
+use onelook_edge::whole;
+use serde_json::json;
+
+use crate::clip;
 use crate::config::Recipe;
 use crate::dataset::{self, Dataset};
+use crate::eval::{self, Accuracy, Verification};
+use crate::export;
 use crate::glyphs::{self, GlyphsSpec};
+use crate::oracle;
+use crate::sampler::{self, TrialSpec};
 use crate::train::{self, Compute, Ending};
 
 /// An error for the person at the terminal.
@@ -27,6 +37,25 @@ struct Cli {
 enum Command {
     /// Train a twin network
     Train(TrainArgs),
+    /// Measure a model file through the device's own code
+    Eval(EvalArgs),
+    /// Turn a run into a model file for onelook-edge and any other ONNX runtime
+    Export(ExportArgs),
+    /// Print everything that a model file says of itself
+    Inspect {
+        /// The model file
+        model: PathBuf,
+        /// One JSON object instead of text
+        #[arg(long)]
+        json: bool,
+    },
+    /// Draw the clip that `onelook-edge demo` plays
+    #[command(hide = true)]
+    DemoClip {
+        /// The motion JPEG file to write
+        #[arg(long)]
+        out: PathBuf,
+    },
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -63,10 +92,95 @@ struct TrainArgs {
     resume: bool,
 }
 
+#[derive(Args)]
+struct EvalArgs {
+    /// The model file
+    #[arg(long, required_unless_present = "baseline")]
+    model: Option<PathBuf>,
+    /// Official runs (all_runs.zip or its folder): 20 x 20 within-alphabet one-shot trials
+    #[arg(long, conflicts_with_all = ["data", "pairs"], required_unless_present = "data")]
+    runs: Option<PathBuf>,
+    /// A published distance on the official runs instead of a model, to check the harness
+    #[arg(long, value_enum, requires = "runs", conflicts_with = "model")]
+    baseline: Option<Baseline>,
+    /// A data set, as in `train`
+    #[arg(long)]
+    data: Option<String>,
+    /// Only the groups or classes that the model was validated on and never trained on
+    #[arg(long, requires = "data", requires = "model")]
+    held_out: bool,
+    /// Classes in a trial
+    #[arg(long, default_value_t = 20)]
+    ways: usize,
+    /// Pictures enrolled of each class
+    #[arg(long, default_value_t = 1)]
+    shots: usize,
+    /// Random trials
+    #[arg(long, default_value_t = 10_000)]
+    trials: usize,
+    /// Draw the classes of a trial, or the two of an impostor pair, from one group
+    #[arg(long)]
+    within_group: bool,
+    /// Verify so many random pairs, half of them genuine, instead of trials
+    #[arg(long)]
+    pairs: Option<usize>,
+    /// Seed of the trials or pairs
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// One JSON object instead of text
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Baseline {
+    /// Modified Hausdorff distance of the inked points
+    Hausdorff,
+    /// Nearest neighbour on pixels
+    Pixels,
+}
+
+#[derive(Args)]
+struct ExportArgs {
+    /// The folder of the run
+    #[arg(long)]
+    run: PathBuf,
+    /// The model file to write
+    #[arg(long, value_name = "M.onnx")]
+    out: PathBuf,
+    /// The arithmetic of the file
+    #[arg(long, value_enum, default_value = "int8")]
+    precision: PrecisionArg,
+    /// Where the run's data is now, if it has moved
+    #[arg(long)]
+    data: Option<String>,
+    /// Pictures that set the 8-bit ranges; the run's training pictures otherwise
+    #[arg(long, value_name = "DATA")]
+    calibrate: Option<String>,
+    /// Also write the whole twin (`a`, `b` -> `p_same`) for other runtimes
+    #[arg(long, value_name = "FILE")]
+    pair: Option<PathBuf>,
+    /// The model's name; that of the file otherwise
+    #[arg(long)]
+    name: Option<String>,
+    /// The licence of the weights
+    #[arg(long, default_value = "MIT OR Apache-2.0")]
+    licence: String,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum PrecisionArg {
+    F32,
+    Int8,
+}
+
 /// Runs the command line; errors are printed once, exit code 2.
 pub fn main() -> ExitCode {
-    match run(Cli::parse()) {
+    let mut out = io::stdout().lock();
+    match run(Cli::parse(), &mut out) {
         Ok(code) => code,
+        // Whoever read the lines has seen enough.
+        Err(failure) if is_broken_pipe(&failure) => ExitCode::SUCCESS,
         Err(failure) => {
             eprintln!("error: {failure}");
             ExitCode::from(2)
@@ -74,12 +188,25 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(cli: Cli) -> Result<ExitCode, Failure> {
+fn is_broken_pipe(failure: &Failure) -> bool {
+    failure
+        .downcast_ref::<io::Error>()
+        .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+fn run(cli: Cli, out: &mut dyn Write) -> Result<ExitCode, Failure> {
     match cli.command {
         Command::Train(args) => train_command(args),
+        Command::Eval(args) => eval_command(args, out),
+        Command::Export(args) => export_command(args, out),
+        Command::Inspect { model, json } => inspect(&model, json, out),
+        Command::DemoClip { out: path } => {
+            whole::write(&path, &clip::draw(1)?).map_err(|error| format!("{path:?}: {error}"))?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Completions { shell } => {
             let mut command = Cli::command();
-            clap_complete::generate(shell, &mut command, "onelook", &mut std::io::stdout());
+            clap_complete::generate(shell, &mut command, "onelook", out);
             Ok(ExitCode::SUCCESS)
         }
     }
@@ -120,6 +247,281 @@ fn train_command(args: TrainArgs) -> Result<ExitCode, Failure> {
             "stopped after step {} of {}; go on with the same command and --resume",
             progress.step, progress.total_steps
         ),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn eval_command(args: EvalArgs, out: &mut dyn Write) -> Result<ExitCode, Failure> {
+    let model = args.model.as_deref().map(Model::load).transpose()?;
+    if let Some(path) = &args.runs {
+        let runs = dataset::open_runs(path)?;
+        let accuracy = match (model, args.baseline) {
+            (Some(model), _) => eval::runs(&model, &runs)?,
+            (None, Some(Baseline::Hausdorff)) => eval::baseline_runs(
+                "modified Hausdorff distance",
+                oracle::modified_hausdorff,
+                &runs,
+            ),
+            (None, _) => eval::baseline_runs("pixels", oracle::pixel_distance, &runs),
+        };
+        return print_accuracy(&accuracy, args.json, out);
+    }
+    let (Some(model), Some(source)) = (model, &args.data) else {
+        return Err("--data needs --model".into());
+    };
+    let mut data = open_data(source)?;
+    if args.held_out {
+        data = held_out(data, model.card())?;
+    }
+    let blank = sampler::drop_blank(&mut data, &model.card().input);
+    for skipped in data.skipped.iter().chain(&blank) {
+        eprintln!("skipped {}: {}", skipped.source, skipped.reason);
+    }
+    let embeddings = eval::embed_all(&model, &data)?;
+    if let Some(pairs) = args.pairs {
+        let scope = if args.within_group {
+            "within group"
+        } else {
+            "across groups"
+        };
+        let protocol = format!(
+            "verification of {pairs} random pairs, impostors {scope}, seed {}, {}",
+            args.seed, data.name
+        );
+        let scores = eval::pair_scores(
+            &embeddings,
+            model.head(),
+            &data,
+            pairs,
+            args.within_group,
+            args.seed,
+        )?;
+        let threshold = model.operating_point(Some("eer"))?.threshold;
+        let result = eval::verification(&scores, threshold, protocol);
+        return print_verification(&result, args.json, out);
+    }
+    let spec = TrialSpec {
+        ways: args.ways,
+        shots: args.shots,
+        trials: args.trials,
+        within_group: args.within_group,
+    };
+    let accuracy = eval::trials(&embeddings, model.head(), &data, spec, args.seed)?;
+    print_accuracy(&accuracy, args.json, out)
+}
+
+/// The part of `data` that the model never trained on, by the names in its card.
+fn held_out(data: Dataset, card: &Card) -> Result<Dataset, Failure> {
+    let names = &card.provenance.validation;
+    let mut data = data;
+    if data.groups.len() == 1 {
+        data.groups[0]
+            .classes
+            .retain(|class| names.contains(&class.name));
+    } else {
+        data = data.split(names).1;
+    }
+    if data.classes() == 0 {
+        return Err(format!(
+            "none of the model's held-out groups ({}) is in the data",
+            names.join(", ")
+        )
+        .into());
+    }
+    Ok(data)
+}
+
+fn print_accuracy(result: &Accuracy, json: bool, out: &mut dyn Write) -> Result<ExitCode, Failure> {
+    if json {
+        writeln!(out, "{}", serde_json::to_string(result)?)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    writeln!(out, "{}", result.protocol)?;
+    for part in &result.parts {
+        writeln!(
+            out,
+            "  {:<40} {:>6} / {:<6} {:6.2} %",
+            part.name,
+            part.correct,
+            part.trials,
+            100.0 * part.correct as f64 / part.trials as f64
+        )?;
+    }
+    writeln!(
+        out,
+        "{} of {} right: {:.2} % (95 % interval {:.2} to {:.2})",
+        result.correct,
+        result.trials,
+        100.0 * result.accuracy,
+        100.0 * result.ci95[0],
+        100.0 * result.ci95[1]
+    )?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print_verification(
+    result: &Verification,
+    json: bool,
+    out: &mut dyn Write,
+) -> Result<ExitCode, Failure> {
+    if json {
+        writeln!(out, "{}", serde_json::to_string(result)?)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let percent = |rate: Option<f64>| {
+        rate.map_or("too few pairs".to_owned(), |rate| {
+            format!("{:.2} %", 100.0 * rate)
+        })
+    };
+    writeln!(out, "{}", result.protocol)?;
+    writeln!(
+        out,
+        "{} of {} right at p >= {:.4}: {:.2} % (95 % interval {:.2} to {:.2})",
+        result.correct,
+        result.trials,
+        result.threshold,
+        100.0 * result.accuracy,
+        100.0 * result.ci95[0],
+        100.0 * result.ci95[1]
+    )?;
+    writeln!(out, "equal error rate     {}", percent(result.eer))?;
+    writeln!(
+        out,
+        "FNMR at FMR 1e-2     {}",
+        percent(result.fnmr_at_fmr.hundredth)
+    )?;
+    writeln!(
+        out,
+        "FNMR at FMR 1e-3     {}",
+        percent(result.fnmr_at_fmr.thousandth)
+    )?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn export_command(args: ExportArgs, out: &mut dyn Write) -> Result<ExitCode, Failure> {
+    let run = train::read_run(&args.run)?;
+    let data = open_data(args.data.as_deref().unwrap_or(&run.data))?;
+    let calibration = args.calibrate.as_deref().map(open_data).transpose()?;
+    let stem = args
+        .out
+        .file_stem()
+        .map(|stem| stem.to_string_lossy().into_owned());
+    let order = export::Order {
+        run: args.run,
+        out: args.out,
+        precision: match args.precision {
+            PrecisionArg::F32 => Precision::F32,
+            PrecisionArg::Int8 => Precision::Int8,
+        },
+        pair: args.pair,
+        name: args.name.or(stem).unwrap_or_else(|| "model".to_owned()),
+        licence: args.licence,
+    };
+    let report = export::export(&order, data, calibration)?;
+    writeln!(out, "{}: {} bytes", order.out.display(), report.bytes)?;
+    match report.card.precision {
+        Precision::F32 => writeln!(
+            out,
+            "embeddings differ from Burn's by at most {:.1e} of their largest number (bound {:.0e})",
+            report.difference,
+            export::F32_BOUND
+        )?,
+        Precision::Int8 => writeln!(
+            out,
+            "embeddings differ from Burn's by {:.2} % in the mean (bound {:.0} %)",
+            100.0 * report.difference,
+            100.0 * export::INT8_BOUND
+        )?,
+    }
+    writeln!(
+        out,
+        "validation, {}: f32 {:.2} %, this file {:.2} %, lost {:.2} points",
+        report.accuracy.protocol,
+        100.0 * report.f32_accuracy.accuracy,
+        100.0 * report.accuracy.accuracy,
+        100.0 * (report.f32_accuracy.accuracy - report.accuracy.accuracy)
+    )?;
+    print_points(&report.card, out)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print_points(card: &Card, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "thresholds on p, from validation pairs:")?;
+    for point in &card.operating_points {
+        writeln!(
+            out,
+            "  {:<9} p >= {:.4}  FMR {:.4} %  FNMR {:.2} %  ({} genuine, {} impostor pairs)",
+            point.name,
+            point.threshold,
+            100.0 * point.fmr,
+            100.0 * point.fnmr,
+            point.genuine_pairs,
+            point.impostor_pairs
+        )?;
+    }
+    Ok(())
+}
+
+fn inspect(path: &Path, as_json: bool, out: &mut dyn Write) -> Result<ExitCode, Failure> {
+    let model = Model::load(path)?;
+    let card = model.card();
+    let bytes = std::fs::metadata(path)?.len();
+    if as_json {
+        let all = json!({ "id": model.id(), "bytes": bytes, "card": card });
+        writeln!(out, "{all}")?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let from = &card.provenance;
+    writeln!(out, "{} ({bytes} bytes, id {})", card.name, model.id())?;
+    writeln!(
+        out,
+        "precision   {:?}, format {}",
+        card.precision, card.format
+    )?;
+    writeln!(
+        out,
+        "input       {} x {side} x {side}, {:?}, {:?}",
+        card.input.channels,
+        card.input.crop,
+        card.input.scaling,
+        side = card.input.side_px
+    )?;
+    writeln!(
+        out,
+        "embedding   {} numbers; p = sigmoid({:.4} - sum alpha |x - y|), alpha {:.4} to {:.4}",
+        model.dims(),
+        card.head.bias,
+        card.head
+            .alpha
+            .iter()
+            .copied()
+            .fold(f32::INFINITY, f32::min),
+        card.head
+            .alpha
+            .iter()
+            .copied()
+            .fold(f32::NEG_INFINITY, f32::max)
+    )?;
+    print_points(card, out)?;
+    writeln!(
+        out,
+        "made by     {} on {}, recipe {}, seed {}, epoch {} of {}",
+        from.program, from.device, from.recipe, from.seed, from.epoch[0], from.epoch[1]
+    )?;
+    writeln!(
+        out,
+        "trained on  {} ({} classes, {} pictures; sha256 {})",
+        from.data, from.trained_on[0], from.trained_on[1], from.data_sha256
+    )?;
+    writeln!(out, "held out    {}", from.validation.join(", "))?;
+    writeln!(out, "licence     {}", from.licence)?;
+    for score in &card.scores {
+        writeln!(
+            out,
+            "score       {:.2} % of {}",
+            100.0 * score.correct as f64 / score.trials as f64,
+            score.protocol
+        )?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,11 +1,25 @@
 //! Trains, evaluates, quantises and exports the twin network that onelook-edge runs.
+//!
+//! The journey of a training run: `config` says what, `dataset` (or `glyphs`) gives pictures,
+//! `sampler` draws batches, `augment` distorts them, the device's own `preprocess` turns them into
+//! input, `network` embeds, `loss` compares, `train` steps, validates and keeps checkpoints.
+//! Then `quantize`, `graph` and `export` make one model file, and `eval` measures it with the device's own
+//! `Model` and `Gallery`, in the terms of `metrics`, against the baselines of `oracle`.
+//! `clip` draws what the device's demonstration plays; `cli` is what a person types.
 
 pub mod augment;
 pub mod cli;
+pub mod clip;
 pub mod config;
 pub mod dataset;
+pub mod eval;
+pub mod export;
 pub mod glyphs;
+pub mod graph;
 pub mod loss;
+pub mod metrics;
 pub mod network;
+pub mod oracle;
+pub mod quantize;
 pub mod sampler;
 pub mod train;

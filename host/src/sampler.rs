@@ -31,6 +31,8 @@ pub enum Purpose {
     Trials,
     /// Pairs to verify.
     Verification,
+    /// Which pictures set 8-bit ranges.
+    Calibration,
 }
 
 /// The random numbers for one purpose and index.

@@ -1,0 +1,599 @@
+//! The command line of `onelook-edge`: arguments in, exit code out. The work is in the library.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use serde_json::{Value, json};
+
+use crate::decide::{self, Decision};
+use crate::demo;
+use crate::frame::Frame;
+use crate::gallery::Gallery;
+use crate::model::Model;
+use crate::preprocess::{self, Blank, InputSpec};
+use crate::store::{self, Store, StoreError, Template};
+use crate::whole;
+
+/// The model that ships with the program.
+const SHIPPED: &[u8] = include_bytes!("../../models/omniglot.onnx");
+/// What file names end in that are taken for pictures in a folder.
+const EXTENSIONS: [&str; 7] = ["png", "jpg", "jpeg", "bmp", "pgm", "ppm", "pnm"];
+/// Longest side of the crop that is kept of an enrolled picture: enough for any compact model.
+const CROP_SIDE_PX: usize = 256;
+const REJECTED: u8 = 1;
+const FAILED: u8 = 2;
+
+type Failure = Box<dyn std::error::Error>;
+
+/// Teach a camera a new class from one look, on the device, offline.
+///
+/// A class is enrolled from one picture of it. `verify` asks whether a picture shows a given
+/// class, `identify` asks which class it shows, and "unknown" is an answer. Try `onelook-edge demo`.
+#[derive(Parser)]
+#[command(name = "onelook-edge", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    common: Common,
+}
+
+#[derive(Args)]
+struct Common {
+    /// The model, a file made by `onelook export`; the one for drawn characters that ships with
+    /// the program otherwise
+    #[arg(long, global = true, value_name = "FILE")]
+    model: Option<PathBuf>,
+    /// The gallery of enrolled classes; a file of yours in your data folder otherwise
+    #[arg(long, global = true, value_name = "PATH")]
+    gallery: Option<PathBuf>,
+    /// The operating point that sets the threshold (`eer`, `fmr_1e-2`, `fmr_1e-3`, ...); the
+    /// model's own choice otherwise
+    #[arg(long, global = true, value_name = "NAME")]
+    point: Option<String>,
+    /// A JSON object a line instead of text
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// See it work: a clip, two classes learned from a frame each, a stranger refused
+    Demo {
+        /// The folder for annotated pictures; a new one among the temporary files otherwise
+        #[arg(long, value_name = "FOLDER")]
+        out: Option<PathBuf>,
+    },
+    /// Learn a class from one picture; more pictures of it are more templates
+    Enroll {
+        /// The class
+        name: String,
+        /// Pictures of it: PNG, JPEG, BMP, PGM or PPM
+        #[arg(required = true, value_name = "IMAGE")]
+        images: Vec<PathBuf>,
+    },
+    /// Ask whether a picture shows a class (exit code 0 accepted, 1 rejected, 2 error)
+    Verify {
+        /// The class
+        name: String,
+        /// The picture
+        image: PathBuf,
+    },
+    /// Ask which enrolled class each picture shows, or "unknown"
+    Identify {
+        /// Pictures, or folders of pictures
+        #[arg(required = true, value_name = "IMAGE|FOLDER")]
+        images: Vec<PathBuf>,
+    },
+    /// Look after the gallery of enrolled classes
+    Gallery {
+        #[command(subcommand)]
+        command: GalleryCommand,
+    },
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Subcommand)]
+enum GalleryCommand {
+    /// List the classes and how many templates each has
+    List,
+    /// Forget a class
+    Remove {
+        /// The class
+        name: String,
+    },
+    /// Give a class another name
+    Rename {
+        /// The class
+        from: String,
+        /// Its new name
+        to: String,
+    },
+    /// Write every crop as a picture, a folder a class: for a copy, another device or training
+    Export {
+        /// The folder to make
+        folder: PathBuf,
+    },
+    /// Enroll every picture of a folder of class folders, all or none
+    Import {
+        /// The folder
+        folder: PathBuf,
+    },
+    /// Move a gallery of another model to this one, from the crops that it keeps
+    Reembed,
+}
+
+/// Runs the command line; errors are printed once, exit code 2.
+pub fn main() -> ExitCode {
+    let mut out = io::stdout().lock();
+    match run(Cli::parse(), &mut out) {
+        Ok(code) => code,
+        // Whoever read the lines has seen enough.
+        Err(failure) if is_broken_pipe(&failure) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
+fn is_broken_pipe(failure: &Failure) -> bool {
+    failure
+        .downcast_ref::<io::Error>()
+        .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+fn run(cli: Cli, out: &mut dyn Write) -> Result<ExitCode, Failure> {
+    if let Command::Completions { shell } = cli.command {
+        clap_complete::generate(shell, &mut Cli::command(), "onelook-edge", out);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let device = Device::open(cli.common)?;
+    match cli.command {
+        Command::Demo { out: folder } => device.demo(folder, out),
+        Command::Enroll { name, images } => device.enroll(&name, &images, out),
+        Command::Verify { name, image } => device.verify(&name, &image, out),
+        Command::Identify { images } => device.identify(&images, out),
+        Command::Gallery { command } => device.gallery(command, out),
+        Command::Completions { .. } => Ok(ExitCode::SUCCESS),
+    }
+}
+
+/// What every command works with.
+struct Device {
+    model: Model,
+    store: Store,
+    threshold: f32,
+    json: bool,
+}
+
+/// A picture, embedded.
+struct Look {
+    frame: Frame,
+    embedding: Vec<f32>,
+    embed_ms: f64,
+}
+
+impl Device {
+    fn open(common: Common) -> Result<Self, Failure> {
+        let model = match &common.model {
+            Some(path) => Model::load(path)?,
+            None => Model::from_bytes(SHIPPED, "the shipped model")?,
+        };
+        let threshold = model.operating_point(common.point.as_deref())?.threshold;
+        let store = Store::at(common.gallery.unwrap_or_else(default_gallery));
+        Ok(Self {
+            model,
+            store,
+            threshold,
+            json: common.json,
+        })
+    }
+
+    fn look(&self, path: &Path) -> Result<Look, Failure> {
+        let frame = Frame::load(path)?;
+        let started = Instant::now();
+        let patch = preprocess::patch(&frame, self.spec()).map_err(|blank| named(path, blank))?;
+        let embedding = self.model.embed(&patch)?;
+        Ok(Look {
+            frame,
+            embedding,
+            embed_ms: started.elapsed().as_secs_f64() * 1e3,
+        })
+    }
+
+    fn spec(&self) -> &InputSpec {
+        &self.model.card().input
+    }
+
+    fn template(&self, name: &str, path: &Path) -> Result<Template, Failure> {
+        let Look {
+            frame, embedding, ..
+        } = self.look(path)?;
+        let crop = preprocess::keepsake(&frame, self.spec(), CROP_SIDE_PX)
+            .map_err(|blank| named(path, blank))?;
+        Ok(Template {
+            name: name.to_owned(),
+            embedding,
+            crop_png: crop.to_png()?,
+        })
+    }
+
+    fn p(&self, gallery: &Gallery, name: &str, probe: &[f32]) -> Option<f32> {
+        let distance = gallery.distance_to(name, probe, self.model.head())?;
+        Some(self.model.head().probability(distance))
+    }
+
+    fn demo(&self, folder: Option<PathBuf>, out: &mut dyn Write) -> Result<ExitCode, Failure> {
+        let folder = match folder {
+            Some(folder) => folder,
+            None => tempfile::Builder::new()
+                .prefix("onelook-demo-")
+                .tempdir()?
+                .keep(),
+        };
+        demo::run(&self.model, &folder, out)?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn enroll(
+        &self,
+        name: &str,
+        images: &[PathBuf],
+        out: &mut dyn Write,
+    ) -> Result<ExitCode, Failure> {
+        store::check_name(name)?;
+        let gallery = self.store.gallery(self.model.id())?;
+        let templates: Vec<Template> = images
+            .iter()
+            .map(|image| self.template(name, image))
+            .collect::<Result<_, _>>()?;
+        let alike = self.look_alikes(&gallery, &templates);
+        self.store.enroll(self.model.id(), &templates)?;
+        for (other, p) in &alike {
+            eprintln!(
+                "warning: {name:?} looks like {other:?} (p {p:.3}, accepted from {:.3}): they will \
+                 be taken for one another",
+                self.threshold
+            );
+        }
+        if self.json {
+            let alike: Vec<Value> = alike
+                .iter()
+                .map(|(name, p)| json!({ "name": name, "p": p }))
+                .collect();
+            let line = json!({
+                "enrolled": name,
+                "templates": templates.len(),
+                "look_alikes": alike,
+                "gallery": self.store.path(),
+            });
+            writeln!(out, "{line}")?;
+        } else {
+            let count = templates.len();
+            let s = if count == 1 { "" } else { "s" };
+            let path = self.store.path().display();
+            writeln!(out, "enrolled {name} from {count} picture{s} in {path}")?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// Enrolled classes that one of the templates would be accepted as, with the highest p of each.
+    fn look_alikes(&self, gallery: &Gallery, templates: &[Template]) -> Vec<(String, f32)> {
+        let mut alike: BTreeMap<String, f32> = BTreeMap::new();
+        for template in templates {
+            for other in gallery.names().filter(|other| *other != template.name) {
+                if let Some(p) = self.p(gallery, other, &template.embedding)
+                    && decide::accepts(p, self.threshold)
+                {
+                    let highest = alike.entry(other.to_owned()).or_insert(p);
+                    *highest = highest.max(p);
+                }
+            }
+        }
+        alike.into_iter().collect()
+    }
+
+    fn verify(&self, name: &str, image: &Path, out: &mut dyn Write) -> Result<ExitCode, Failure> {
+        let gallery = self.store.gallery(self.model.id())?;
+        let look = self.look(image)?;
+        let p = self.p(&gallery, name, &look.embedding);
+        let p = p.ok_or_else(|| StoreError::NoSuchClass {
+            path: self.store.path().to_owned(),
+            name: name.to_owned(),
+        })?;
+        let accepted = decide::accepts(p, self.threshold);
+        let decision = if accepted { "accepted" } else { "rejected" };
+        if self.json {
+            let line = json!({
+                "image": image.display().to_string(),
+                "decision": decision,
+                "name": name,
+                "p": p,
+                "threshold": self.threshold,
+                "embed_ms": look.embed_ms,
+            });
+            writeln!(out, "{line}")?;
+        } else {
+            writeln!(
+                out,
+                "{}: {decision} as {name}, p {p:.3} (accepted from {:.3})",
+                image.display(),
+                self.threshold
+            )?;
+        }
+        Ok(if accepted {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::from(REJECTED)
+        })
+    }
+
+    fn identify(&self, images: &[PathBuf], out: &mut dyn Write) -> Result<ExitCode, Failure> {
+        let gallery = self.store.gallery(self.model.id())?;
+        if gallery.is_empty() {
+            let path = self.store.path();
+            eprintln!("warning: no class is enrolled in {path:?}: all is unknown");
+        }
+        let mut failed = false;
+        for image in pictures(images)? {
+            let look = match self.look(&image) {
+                Ok(look) => look,
+                // One bad picture does not keep the others from their answer.
+                Err(failure) => {
+                    failed = true;
+                    eprintln!("error: {failure}");
+                    if self.json {
+                        let error = failure.to_string();
+                        let line = json!({ "image": image.display().to_string(), "error": error });
+                        writeln!(out, "{line}")?;
+                    }
+                    continue;
+                }
+            };
+            let head = self.model.head();
+            let nearest = gallery.nearest(&look.embedding, head);
+            let decision = decide::identify(nearest, head, self.threshold);
+            self.print_decision(&image, &decision, look.embed_ms, out)?;
+        }
+        Ok(if failed {
+            ExitCode::from(FAILED)
+        } else {
+            ExitCode::SUCCESS
+        })
+    }
+
+    fn print_decision(
+        &self,
+        image: &Path,
+        decision: &Decision,
+        embed_ms: f64,
+        out: &mut dyn Write,
+    ) -> io::Result<()> {
+        let (word, name, p, runner_up) = match decision {
+            Decision::Match { name, p, runner_up } => ("match", Some(name), Some(*p), *runner_up),
+            Decision::Unknown { best, runner_up } => {
+                let p = best.as_ref().map(|(_, p)| *p);
+                ("unknown", None, p, *runner_up)
+            }
+        };
+        if self.json {
+            let line = json!({
+                "image": image.display().to_string(),
+                "decision": word,
+                "name": name,
+                "p": p,
+                "runner_up": runner_up,
+                "embed_ms": embed_ms,
+            });
+            return writeln!(out, "{line}");
+        }
+        let name = name.map_or(String::new(), |name| format!(" {name}"));
+        let p = p.map_or(String::new(), |p| format!(", p {p:.3}"));
+        let next = runner_up.map_or(String::new(), |p| format!(", next {p:.3}"));
+        writeln!(out, "{}: {word}{name}{p}{next}", image.display())
+    }
+
+    fn gallery(&self, command: GalleryCommand, out: &mut dyn Write) -> Result<ExitCode, Failure> {
+        let (id, path) = (self.model.id(), self.store.path().display());
+        match command {
+            GalleryCommand::List => {
+                let gallery = self.store.gallery(id)?;
+                for name in gallery.names() {
+                    let templates = gallery.templates_of(name);
+                    if self.json {
+                        writeln!(out, "{}", json!({ "name": name, "templates": templates }))?;
+                    } else {
+                        writeln!(out, "{templates:>5}  {name}")?;
+                    }
+                }
+                if gallery.is_empty() && !self.json {
+                    writeln!(out, "no class is enrolled in {path}")?;
+                }
+            }
+            GalleryCommand::Remove { name } => {
+                self.must_exist()?;
+                let templates = self.store.remove(id, &name)?;
+                self.done(
+                    json!({ "removed": name, "templates": templates }),
+                    out,
+                    || format!("removed {name}"),
+                )?;
+            }
+            GalleryCommand::Rename { from, to } => {
+                self.must_exist()?;
+                self.store.rename(id, &from, &to)?;
+                self.done(json!({ "renamed": from, "to": to }), out, || {
+                    format!("renamed {from} to {to}")
+                })?;
+            }
+            GalleryCommand::Export { folder } => {
+                let pictures = self.export(&folder)?;
+                self.done(json!({ "exported": pictures }), out, || {
+                    format!("{pictures} pictures in {}", folder.display())
+                })?;
+            }
+            GalleryCommand::Import { folder } => {
+                let templates = self.import(&folder)?;
+                self.done(json!({ "imported": templates }), out, || {
+                    format!("enrolled {templates} pictures in {path}")
+                })?;
+            }
+            GalleryCommand::Reembed => {
+                let templates = self.reembed()?;
+                self.done(json!({ "reembedded": templates }), out, || {
+                    format!(
+                        "{templates} templates in {path} are of {} now",
+                        self.model.card().name
+                    )
+                })?;
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn done(&self, line: Value, out: &mut dyn Write, text: impl Fn() -> String) -> io::Result<()> {
+        if self.json {
+            writeln!(out, "{line}")
+        } else {
+            writeln!(out, "{}", text())
+        }
+    }
+
+    fn must_exist(&self) -> Result<(), Failure> {
+        let path = self.store.path();
+        if path.exists() {
+            return Ok(());
+        }
+        Err(format!("{path:?}: no gallery there yet; enroll a class first").into())
+    }
+
+    fn export(&self, folder: &Path) -> Result<usize, Failure> {
+        self.must_exist()?;
+        if folder.exists() {
+            return Err(format!("{folder:?}: is there already; name a new folder").into());
+        }
+        let templates = self.store.templates()?.map(|(_, templates)| templates);
+        let templates = templates.unwrap_or_default();
+        let failed = |path: &Path, error: io::Error| format!("{path:?}: {error}");
+        let parent = match folder.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        // Whole or not at all: filled beside its place, then moved there.
+        let filling = tempfile::Builder::new()
+            .prefix(".export-")
+            .tempdir_in(parent)
+            .map_err(|error| failed(parent, error))?;
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        for template in &templates {
+            let count = counts.entry(&template.name).or_default();
+            *count += 1;
+            let class = filling.path().join(&template.name);
+            fs::create_dir_all(&class).map_err(|error| failed(&class, error))?;
+            let path = class.join(format!("{count:04}.png"));
+            whole::write(&path, &template.crop_png).map_err(|error| failed(&path, error))?;
+        }
+        fs::rename(filling.path(), folder).map_err(|error| failed(folder, error))?;
+        Ok(templates.len())
+    }
+
+    fn import(&self, folder: &Path) -> Result<usize, Failure> {
+        let mut templates = Vec::new();
+        for class in sorted_entries(folder)? {
+            let Some(name) = class.file_name().and_then(|name| name.to_str()) else {
+                return Err(format!("{class:?}: its name is not UTF-8; rename it").into());
+            };
+            if !class.is_dir() {
+                continue;
+            }
+            for picture in pictures(std::slice::from_ref(&class))? {
+                templates.push(self.template(name, &picture)?);
+            }
+        }
+        if templates.is_empty() {
+            return Err(format!(
+                "{folder:?}: no class folders with pictures; give a folder such as `gallery export` makes"
+            )
+            .into());
+        }
+        self.store.enroll(self.model.id(), &templates)?;
+        Ok(templates.len())
+    }
+
+    fn reembed(&self) -> Result<usize, Failure> {
+        self.must_exist()?;
+        let (_, mut templates) = self.store.templates()?.unwrap_or_default();
+        for template in &mut templates {
+            let crop = Frame::decode(&template.crop_png, &format!("a crop of {}", template.name))?;
+            let patch = preprocess::patch(&crop, self.spec())
+                .map_err(|blank| format!("a crop of {}: {blank}", template.name))?;
+            template.embedding = self.model.embed(&patch)?;
+        }
+        self.store.replace(self.model.id(), &templates)?;
+        Ok(templates.len())
+    }
+}
+
+fn named(path: &Path, blank: Blank) -> String {
+    format!("{}: {blank}", path.display())
+}
+
+/// The pictures themselves, and in place of a folder those in it, sorted.
+fn pictures(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
+    let mut found = Vec::new();
+    for path in paths {
+        if !path.is_dir() {
+            found.push(path.clone());
+            continue;
+        }
+        let before = found.len();
+        found.extend(sorted_entries(path)?.into_iter().filter(|entry| {
+            let extension = entry.extension().and_then(|extension| extension.to_str());
+            extension.is_some_and(|e| EXTENSIONS.iter().any(|known| e.eq_ignore_ascii_case(known)))
+        }));
+        if found.len() == before {
+            return Err(format!("{path:?}: no PNG, JPEG, BMP, PGM or PPM pictures in it").into());
+        }
+    }
+    Ok(found)
+}
+
+fn sorted_entries(folder: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let failed = |error: io::Error| format!("{folder:?}: {error}");
+    let mut entries = fs::read_dir(folder)
+        .map_err(failed)?
+        .map(|entry| entry.map(|entry| entry.path()))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(failed)?;
+    entries.sort();
+    Ok(entries)
+}
+
+/// `$XDG_DATA_HOME/onelook/gallery.redb`, else under `~/.local/share`, else here.
+fn default_gallery() -> PathBuf {
+    let set = |variable: &str| std::env::var_os(variable).filter(|value| !value.is_empty());
+    let data = set("XDG_DATA_HOME")
+        .map(PathBuf::from)
+        .or_else(|| set("HOME").map(|home| Path::new(&home).join(".local/share")));
+    data.unwrap_or_default().join("onelook/gallery.redb")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_holds_together() {
+        Cli::command().debug_assert();
+    }
+}

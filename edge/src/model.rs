@@ -1,0 +1,444 @@
+//! A model is one ONNX file: the network, and a card that says everything the device must know of
+//! it. The only module that names tract. Knows patches and embeddings: nothing of galleries,
+//! pictures or decisions.
+
+use std::fs::File;
+use std::io::Read;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use prost::Message;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use tract_onnx::prelude::*;
+
+use crate::head::Head;
+use crate::preprocess::{InputSpec, Patch};
+
+/// The ONNX protobuf types, for whoever writes a model.
+pub use tract_onnx::pb as onnx;
+
+/// The card's version; another one is refused.
+pub const FORMAT: u32 = 1;
+/// The largest model file that is read, in bytes.
+pub const MAX_FILE_BYTES: u64 = 512 << 20;
+/// The graph's input: [N, channels, side, side].
+pub const INPUT: &str = "image";
+/// The graph's output: [N, dims].
+pub const OUTPUT: &str = "embedding";
+
+const CARD_KEY: &str = "onelook.card";
+const ID_KEY: &str = "onelook.id";
+const OPSET: i64 = 13;
+const IR_VERSION: i64 = 7;
+const MAX_DIMS: usize = 1 << 16;
+
+/// What a model file says of itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Card {
+    /// [`FORMAT`].
+    pub format: u32,
+    /// What people call it.
+    pub name: String,
+    /// The arithmetic of the network.
+    pub precision: Precision,
+    /// How a picture becomes input.
+    pub input: InputSpec,
+    /// How two embeddings are compared.
+    pub head: Head,
+    /// Thresholds on p with the error rates that were measured at them, on validation data.
+    pub operating_points: Vec<OperatingPoint>,
+    /// The name of the operating point that is used where none is asked for.
+    pub default_point: String,
+    /// Where the weights come from.
+    pub provenance: Provenance,
+    /// What this very file scored.
+    pub scores: Vec<Score>,
+}
+
+/// The arithmetic of a network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Precision {
+    /// 32-bit floating point.
+    F32,
+    /// 8-bit weights and activations.
+    Int8,
+}
+
+/// A threshold and what it costs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OperatingPoint {
+    /// `eer`, `fmr_1e-2`, `fmr_1e-3` or `fmr_1e-4`.
+    pub name: String,
+    /// A pair is accepted where p >= this, 0 to 1.
+    pub threshold: f32,
+    /// Share of impostor pairs accepted, 0 to 1.
+    pub fmr: f64,
+    /// Share of genuine pairs rejected, 0 to 1.
+    pub fnmr: f64,
+    /// Genuine pairs measured.
+    pub genuine_pairs: u64,
+    /// Impostor pairs measured.
+    pub impostor_pairs: u64,
+}
+
+/// Where weights come from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Provenance {
+    /// Program and version.
+    pub program: String,
+    /// What computed.
+    pub device: String,
+    /// The recipe's name.
+    pub recipe: String,
+    /// Seed of everything random.
+    pub seed: u64,
+    /// The epoch whose weights these are, and how many there were.
+    pub epoch: [u64; 2],
+    /// The data's name.
+    pub data: String,
+    /// SHA-256 over names and samples of the pictures that trained and validated.
+    pub data_sha256: String,
+    /// Classes and pictures that trained.
+    pub trained_on: [u64; 2],
+    /// Groups (of flat data: classes) that only validated.
+    pub validation: Vec<String>,
+    /// Licence of the weights.
+    pub licence: String,
+}
+
+/// A result of the file that it stands in.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Score {
+    /// How it was measured.
+    pub protocol: String,
+    /// Right answers.
+    pub correct: u64,
+    /// Of how many.
+    pub trials: u64,
+}
+
+/// Why there is no model, or no embedding.
+#[derive(Debug, thiserror::Error)]
+pub enum ModelError {
+    /// The file cannot be opened or read.
+    #[error("{path:?}: cannot be read: {source}")]
+    Unreadable {
+        /// The file that was asked for.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file is larger than [`MAX_FILE_BYTES`].
+    #[error("{name}: larger than {} MiB, so no model of onelook", MAX_FILE_BYTES >> 20)]
+    TooLarge {
+        /// The file.
+        name: String,
+    },
+    /// The bytes are no ONNX.
+    #[error("{name}: not an ONNX file, or cut short; give a file made by `onelook export`")]
+    NotOnnx {
+        /// The file.
+        name: String,
+    },
+    /// An ONNX file that somebody else made.
+    #[error(
+        "{name}: an ONNX file without a onelook card, so its input, head and thresholds are \
+         unknown; give a file made by `onelook export`"
+    )]
+    Foreign {
+        /// The file.
+        name: String,
+    },
+    /// The card is of another version.
+    #[error("{name}: its card is of format {found}, this program reads {FORMAT}; export it again")]
+    OtherFormat {
+        /// The file.
+        name: String,
+        /// The version found.
+        found: u64,
+    },
+    /// The file does not hold together.
+    #[error("{name}: damaged ({reason}); copy or export it again")]
+    Damaged {
+        /// The file.
+        name: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The runtime cannot run the network.
+    #[error("{name}: the network cannot be run: {reason}")]
+    Unrunnable {
+        /// The file.
+        name: String,
+        /// What the runtime said.
+        reason: String,
+    },
+    /// No operating point of that name.
+    #[error("{model}: no operating point {asked:?}; it has {}", has.join(", "))]
+    NoSuchPoint {
+        /// The model.
+        model: String,
+        /// What was asked for.
+        asked: String,
+        /// What there is.
+        has: Vec<String>,
+    },
+}
+
+/// A network ready to run, with its card.
+#[derive(Clone)]
+pub struct Model {
+    card: Card,
+    id: String,
+    plan: Arc<TypedSimplePlan>,
+}
+
+impl Model {
+    /// Opens a model file.
+    ///
+    /// # Errors
+    /// Every [`ModelError`] but `NoSuchPoint`, naming the file.
+    pub fn load(path: &Path) -> Result<Self, ModelError> {
+        let unreadable = |source| ModelError::Unreadable {
+            path: path.to_owned(),
+            source,
+        };
+        let mut bytes = Vec::new();
+        File::open(path)
+            .map_err(unreadable)?
+            .take(MAX_FILE_BYTES + 1)
+            .read_to_end(&mut bytes)
+            .map_err(unreadable)?;
+        Self::from_bytes(&bytes, &path.display().to_string())
+    }
+
+    /// A model from the bytes of its file; `name` stands in errors.
+    ///
+    /// # Errors
+    /// Every [`ModelError`] but `Unreadable` and `NoSuchPoint`.
+    pub fn from_bytes(bytes: &[u8], name: &str) -> Result<Self, ModelError> {
+        if bytes.len() as u64 > MAX_FILE_BYTES {
+            return Err(ModelError::TooLarge {
+                name: name.to_owned(),
+            });
+        }
+        let not_onnx = || ModelError::NotOnnx {
+            name: name.to_owned(),
+        };
+        let proto = onnx::ModelProto::decode(bytes).map_err(|_| not_onnx())?;
+        let graph = proto.graph.as_ref().ok_or_else(not_onnx)?;
+        let property = |key: &str| {
+            let mut found = proto.metadata_props.iter();
+            found
+                .find(|entry| entry.key == key)
+                .map(|entry| entry.value.as_str())
+        };
+        let Some(text) = property(CARD_KEY) else {
+            return Err(ModelError::Foreign {
+                name: name.to_owned(),
+            });
+        };
+        let card = read_card(text, name)?;
+        // Whoever holds the id holds the graph that was exported: nothing else reaches tract.
+        let id = identity(text, graph);
+        if property(ID_KEY) != Some(&id) {
+            return Err(ModelError::Damaged {
+                name: name.to_owned(),
+                reason: "its checksum does not hold".to_owned(),
+            });
+        }
+        let plan = plan(&proto, &card).map_err(|reason| ModelError::Unrunnable {
+            name: name.to_owned(),
+            reason,
+        })?;
+        Ok(Self { card, id, plan })
+    }
+
+    /// What the file says of itself.
+    pub fn card(&self) -> &Card {
+        &self.card
+    }
+
+    /// SHA-256 of network and card, in hexadecimal: two models with the same one are the same.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// How two of its embeddings are compared.
+    pub fn head(&self) -> &Head {
+        &self.card.head
+    }
+
+    /// Numbers in an embedding.
+    pub fn dims(&self) -> usize {
+        self.card.head.alpha.len()
+    }
+
+    /// The operating point of that name, or the card's default one.
+    ///
+    /// # Errors
+    /// `NoSuchPoint`.
+    pub fn operating_point(&self, name: Option<&str>) -> Result<&OperatingPoint, ModelError> {
+        let asked = name.unwrap_or(&self.card.default_point);
+        let points = &self.card.operating_points;
+        let found = points.iter().find(|point| point.name == asked);
+        found.ok_or_else(|| ModelError::NoSuchPoint {
+            model: self.card.name.clone(),
+            asked: asked.to_owned(),
+            has: points.iter().map(|point| point.name.clone()).collect(),
+        })
+    }
+
+    /// The embedding of a patch made for this model's input: [`Model::dims`] numbers.
+    ///
+    /// # Errors
+    /// `Unrunnable`, which a model that loaded does not give.
+    ///
+    /// # Panics
+    /// If the patch was made for another input.
+    pub fn embed(&self, patch: &Patch) -> Result<Vec<f32>, ModelError> {
+        let input = &self.card.input;
+        assert_eq!(patch.0.len(), input.len(), "a patch for another input");
+        run(&self.plan, input, &patch.0).map_err(|error| ModelError::Unrunnable {
+            name: self.card.name.clone(),
+            reason: error.to_string(),
+        })
+    }
+}
+
+/// The bytes of an ONNX file: `graph` and, for the device, its card.
+///
+/// # Errors
+/// In words, where the card cannot be written down (a number in it is not finite).
+pub fn encode(graph: onnx::GraphProto, card: Option<&Card>) -> Result<Vec<u8>, String> {
+    let mut metadata_props = Vec::new();
+    if let Some(card) = card {
+        check(card)?;
+        let text = serde_json::to_string(card).map_err(|error| error.to_string())?;
+        let id = identity(&text, &graph);
+        for (key, value) in [(CARD_KEY, text), (ID_KEY, id)] {
+            metadata_props.push(onnx::StringStringEntryProto {
+                key: key.to_owned(),
+                value,
+            });
+        }
+    }
+    let proto = onnx::ModelProto {
+        ir_version: IR_VERSION,
+        opset_import: vec![onnx::OperatorSetIdProto {
+            domain: String::new(),
+            version: OPSET,
+        }],
+        producer_name: "onelook".to_owned(),
+        producer_version: env!("CARGO_PKG_VERSION").to_owned(),
+        graph: Some(graph),
+        metadata_props,
+        ..onnx::ModelProto::default()
+    };
+    Ok(proto.encode_to_vec())
+}
+
+fn identity(card: &str, graph: &onnx::GraphProto) -> String {
+    let mut hash = Sha256::new();
+    hash.update(card);
+    hash.update([0]);
+    hash.update(graph.encode_to_vec());
+    hash.finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+fn read_card(text: &str, name: &str) -> Result<Card, ModelError> {
+    let damaged = |reason: String| ModelError::Damaged {
+        name: name.to_owned(),
+        reason,
+    };
+    let value: serde_json::Value =
+        serde_json::from_str(text).map_err(|error| damaged(format!("card: {error}")))?;
+    let format = value.get("format").and_then(serde_json::Value::as_u64);
+    if let Some(found) = format
+        && found != u64::from(FORMAT)
+    {
+        return Err(ModelError::OtherFormat {
+            name: name.to_owned(),
+            found,
+        });
+    }
+    let card: Card =
+        serde_json::from_value(value).map_err(|error| damaged(format!("card: {error}")))?;
+    check(&card).map_err(|reason| damaged(format!("card: {reason}")))?;
+    Ok(card)
+}
+
+fn check(card: &Card) -> Result<(), String> {
+    card.input.check()?;
+    let Head { alpha, bias } = &card.head;
+    if alpha.is_empty() || alpha.len() > MAX_DIMS {
+        return Err(format!("a head of {} numbers", alpha.len()));
+    }
+    if !bias.is_finite() || !alpha.iter().all(|a| a.is_finite()) {
+        return Err("the head is not finite".to_owned());
+    }
+    let points = &card.operating_points;
+    if let Some(point) = points
+        .iter()
+        .find(|p| !(0.0..=1.0).contains(&p.threshold) || !p.fmr.is_finite() || !p.fnmr.is_finite())
+    {
+        return Err(format!("operating point {:?} is no rate", point.name));
+    }
+    if points.iter().all(|point| point.name != card.default_point) {
+        return Err(format!("no operating point {:?}", card.default_point));
+    }
+    Ok(())
+}
+
+/// Plans the network for one picture at a time and runs it once, so that a file that cannot run is
+/// known at start.
+fn plan(proto: &onnx::ModelProto, card: &Card) -> Result<Arc<TypedSimplePlan>, String> {
+    let input = &card.input;
+    let shape = [1, input.channels, input.side_px, input.side_px];
+    // A checksum holds against damage, not against malice.
+    let planned = catch_unwind(AssertUnwindSafe(|| -> TractResult<_> {
+        let plan = tract_onnx::onnx()
+            .with_ignore_value_info(true)
+            .with_ignore_output_shapes(true)
+            .model_for_proto_model(proto)?
+            .with_input_fact(0, f32::fact(shape).into())?
+            .into_optimized()?
+            .into_runnable()?;
+        let blank = run(&plan, input, &vec![0.0; input.len()])?;
+        Ok((plan, blank))
+    }));
+    let (plan, blank) = match planned {
+        Ok(Ok(done)) => done,
+        Ok(Err(error)) => return Err(format!("{error:#}")),
+        Err(_) => return Err("tract gave up on it".to_owned()),
+    };
+    if blank.len() != card.head.alpha.len() || !blank.iter().all(|v| v.is_finite()) {
+        return Err(format!(
+            "it gives {} numbers under a head of {}",
+            blank.len(),
+            card.head.alpha.len()
+        ));
+    }
+    Ok(plan)
+}
+
+fn run(plan: &Arc<TypedSimplePlan>, input: &InputSpec, numbers: &[f32]) -> TractResult<Vec<f32>> {
+    let shape = [1, input.channels, input.side_px, input.side_px];
+    let image = Tensor::from_shape(&shape, numbers)?;
+    let outputs = plan.run(tvec!(image.into()))?;
+    Ok(outputs[0]
+        .to_plain_array_view::<f32>()?
+        .iter()
+        .copied()
+        .collect())
+}

@@ -1,0 +1,378 @@
+//! Measures a model file as the device would use it: its own preprocessing, model and gallery. An
+//! episode is a gallery: enroll the support, identify the queries. Knows nothing of training.
+
+use std::num::NonZero;
+use std::thread;
+
+use onelook_edge::frame::Frame;
+use onelook_edge::gallery::Gallery;
+use onelook_edge::head::Head;
+use onelook_edge::model::{Model, ModelError};
+use onelook_edge::preprocess::patch;
+use serde::Serialize;
+
+use crate::dataset::{Dataset, Run};
+use crate::metrics;
+use crate::sampler::{self, TrialSpec};
+
+/// One-shot classification, counted.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Accuracy {
+    /// What was measured.
+    pub protocol: String,
+    /// Trials.
+    pub trials: u64,
+    /// Answered right; a tie is wrong.
+    pub correct: u64,
+    /// correct / trials.
+    pub accuracy: f64,
+    /// Wilson's 95 % interval of the accuracy.
+    pub ci95: [f64; 2],
+    /// The same by run or by group.
+    pub parts: Vec<Part>,
+}
+
+/// One run or group.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Part {
+    /// Its name.
+    pub name: String,
+    /// Trials.
+    pub trials: u64,
+    /// Answered right.
+    pub correct: u64,
+}
+
+/// Verification of pairs, counted.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Verification {
+    /// What was measured.
+    pub protocol: String,
+    /// Pairs.
+    pub trials: u64,
+    /// Decided right at the threshold.
+    pub correct: u64,
+    /// correct / trials.
+    pub accuracy: f64,
+    /// Wilson's 95 % interval of the accuracy.
+    pub ci95: [f64; 2],
+    /// A pair is accepted where p is at least this.
+    pub threshold: f32,
+    /// Equal error rate.
+    pub eer: Option<f64>,
+    /// FNMR where the threshold is set for a FMR.
+    pub fnmr_at_fmr: FnmrAtFmr,
+}
+
+/// FNMR at two FMRs; none where the pairs are too few to tell.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct FnmrAtFmr {
+    /// At FMR 1e-2.
+    #[serde(rename = "1e-2")]
+    pub hundredth: Option<f64>,
+    /// At FMR 1e-3.
+    #[serde(rename = "1e-3")]
+    pub thousandth: Option<f64>,
+}
+
+/// p of genuine and of impostor pairs.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PairScores {
+    /// Of pairs that show the same class.
+    pub genuine: Vec<f32>,
+    /// Of pairs that do not.
+    pub impostor: Vec<f32>,
+}
+
+/// Embeddings by group, class and picture.
+pub type Embeddings = Vec<Vec<Vec<Vec<f32>>>>;
+
+/// Why nothing was measured.
+#[derive(Debug, thiserror::Error)]
+pub enum EvalError {
+    /// The model failed.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// A picture shows nothing.
+    #[error("{source_name}: nothing is drawn here; take it out of the data")]
+    Blank {
+        /// The picture.
+        source_name: String,
+    },
+    /// The data does not allow what was asked for.
+    #[error("{0}")]
+    Impossible(String),
+}
+
+/// The official one-shot runs: each is a gallery of its support, and each query is identified.
+///
+/// # Errors
+/// `Model` or `Blank`.
+pub fn runs(model: &Model, runs: &[Run]) -> Result<Accuracy, EvalError> {
+    let mut parts = Vec::new();
+    for run in runs {
+        let frames: Vec<(&Frame, String)> = run
+            .support
+            .iter()
+            .chain(run.queries.iter().map(|(frame, _)| frame))
+            .enumerate()
+            .map(|(i, frame)| (frame, format!("{}, picture {}", run.name, i + 1)))
+            .collect();
+        let embeddings = embed(model, &frames)?;
+        let (support, queries) = embeddings.split_at(run.support.len());
+        let mut gallery = Gallery::default();
+        for (i, embedding) in support.iter().enumerate() {
+            gallery.enroll(&i.to_string(), embedding.clone());
+        }
+        let right = queries.iter().zip(&run.queries);
+        let correct = right
+            .filter(|(query, (_, answer))| names(&gallery, query, model.head(), *answer))
+            .count();
+        parts.push(Part {
+            name: run.name.clone(),
+            trials: queries.len() as u64,
+            correct: correct as u64,
+        });
+    }
+    Ok(accuracy(runs_protocol(runs), parts))
+}
+
+/// The official runs under a distance between pictures, lower is more alike.
+pub fn baseline_runs(name: &str, distance: fn(&Frame, &Frame) -> f32, runs: &[Run]) -> Accuracy {
+    let parts = runs.iter().map(|run| {
+        let correct = run.queries.iter().filter(|(query, answer)| {
+            let own = distance(&run.support[*answer], query);
+            let mut others = run.support.iter().enumerate();
+            others.all(|(i, support)| i == *answer || distance(support, query) > own)
+        });
+        Part {
+            name: run.name.clone(),
+            trials: run.queries.len() as u64,
+            correct: correct.count() as u64,
+        }
+    });
+    accuracy(format!("{name}: {}", runs_protocol(runs)), parts.collect())
+}
+
+fn runs_protocol(runs: &[Run]) -> String {
+    let ways = runs.first().map_or(0, |run| run.support.len());
+    format!(
+        "{} official runs, {ways}-way 1-shot within alphabet",
+        runs.len()
+    )
+}
+
+/// Whether the gallery's one nearest class is number `answer`.
+fn names(gallery: &Gallery, query: &[f32], head: &Head, answer: usize) -> bool {
+    gallery
+        .nearest(query, head)
+        .is_some_and(|nearest| !nearest.is_tie() && nearest.best.name == answer.to_string())
+}
+
+/// Every picture of `data`, embedded.
+///
+/// # Errors
+/// `Model` or `Blank`.
+pub fn embed_all(model: &Model, data: &Dataset) -> Result<Embeddings, EvalError> {
+    let frames: Vec<(&Frame, String)> = data
+        .groups
+        .iter()
+        .flat_map(|group| &group.classes)
+        .flat_map(|class| &class.pictures)
+        .map(|picture| (&picture.frame, picture.source.clone()))
+        .collect();
+    let mut rows = embed(model, &frames)?.into_iter();
+    let class = |count: usize| rows.by_ref().take(count).collect();
+    let counts = data.groups.iter().map(|group| {
+        let classes = group.classes.iter();
+        classes
+            .map(|class| class.pictures.len())
+            .collect::<Vec<_>>()
+    });
+    let mut class = class;
+    Ok(counts
+        .map(|counts| counts.into_iter().map(&mut class).collect())
+        .collect())
+}
+
+/// In order, on all cores.
+fn embed(model: &Model, frames: &[(&Frame, String)]) -> Result<Vec<Vec<f32>>, EvalError> {
+    let threads = thread::available_parallelism().map_or(1, NonZero::get);
+    let share = frames.len().div_ceil(threads).max(1);
+    let one = |(frame, source): &(&Frame, String)| {
+        let patch = patch(frame, &model.card().input).map_err(|_| EvalError::Blank {
+            source_name: source.clone(),
+        })?;
+        Ok(model.embed(&patch)?)
+    };
+    let shares: Vec<Result<Vec<_>, EvalError>> = thread::scope(|scope| {
+        let workers: Vec<_> = frames
+            .chunks(share)
+            .map(|chunk| scope.spawn(move || chunk.iter().map(one).collect()))
+            .collect();
+        let join = |worker: thread::ScopedJoinHandle<'_, Result<Vec<_>, EvalError>>| {
+            worker
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        };
+        workers.into_iter().map(join).collect()
+    });
+    let mut rows = Vec::with_capacity(frames.len());
+    for share in shares {
+        rows.extend(share?);
+    }
+    Ok(rows)
+}
+
+/// Random trials, seeded; see [`sampler::trials`].
+///
+/// # Errors
+/// `Impossible`.
+pub fn trials(
+    embeddings: &Embeddings,
+    head: &Head,
+    data: &Dataset,
+    spec: TrialSpec,
+    seed: u64,
+) -> Result<Accuracy, EvalError> {
+    let trials = sampler::trials(data, spec, seed).map_err(EvalError::Impossible)?;
+    let mut parts: Vec<Part> = Vec::new();
+    for trial in &trials {
+        let mut gallery = Gallery::default();
+        for (way, (&(g, c), support)) in trial.classes.iter().zip(&trial.support).enumerate() {
+            for &picture in support {
+                gallery.enroll(&way.to_string(), embeddings[g][c][picture].clone());
+            }
+        }
+        let (g, c) = trial.classes[trial.answer];
+        let query = &embeddings[g][c][trial.query];
+        let right = names(&gallery, query, head, trial.answer);
+        let name = if spec.within_group {
+            data.groups[g].name.as_str()
+        } else {
+            "all"
+        };
+        let part = match parts.iter().position(|part| part.name == name) {
+            Some(at) => &mut parts[at],
+            None => {
+                parts.push(Part {
+                    name: name.to_owned(),
+                    trials: 0,
+                    correct: 0,
+                });
+                let last = parts.len() - 1;
+                &mut parts[last]
+            }
+        };
+        part.trials += 1;
+        part.correct += u64::from(right);
+    }
+    parts.sort_by(|a, b| a.name.cmp(&b.name));
+    let protocol = format!(
+        "{} random trials, {}-way {}-shot {}, seed {seed}, {}",
+        trials.len(),
+        trials.first().map_or(0, |trial| trial.classes.len()),
+        spec.shots.max(1),
+        if spec.within_group {
+            "within group"
+        } else {
+            "across groups (unstructured)"
+        },
+        data.name
+    );
+    Ok(accuracy(protocol, parts))
+}
+
+/// p of random pairs, seeded; see [`sampler::verification_pairs`].
+///
+/// # Errors
+/// `Impossible`.
+pub fn pair_scores(
+    embeddings: &Embeddings,
+    head: &Head,
+    data: &Dataset,
+    pairs: usize,
+    within_group: bool,
+    seed: u64,
+) -> Result<PairScores, EvalError> {
+    let pairs = sampler::verification_pairs(data, pairs, within_group, seed)
+        .map_err(EvalError::Impossible)?;
+    let mut scores = PairScores::default();
+    for (a, b, same) in pairs {
+        let at = |[g, c, picture]: [usize; 3]| &embeddings[g][c][picture];
+        let p = head.probability(head.distance(at(a), at(b)));
+        if same {
+            scores.genuine.push(p);
+        } else {
+            scores.impostor.push(p);
+        }
+    }
+    Ok(scores)
+}
+
+/// Pairs accepted where p is at least `threshold`, and the error rates over all thresholds.
+pub fn verification(scores: &PairScores, threshold: f32, protocol: String) -> Verification {
+    let PairScores { genuine, impostor } = scores;
+    let accepted = |scores: &[f32]| scores.iter().filter(|&&p| p >= threshold).count();
+    let correct = (accepted(genuine) + impostor.len() - accepted(impostor)) as u64;
+    let trials = (genuine.len() + impostor.len()) as u64;
+    let fnmr_at = |rate| {
+        let threshold = metrics::threshold_at_fmr(impostor, rate)?;
+        Some(metrics::fnmr(genuine, threshold))
+    };
+    Verification {
+        protocol,
+        trials,
+        correct,
+        accuracy: correct as f64 / trials.max(1) as f64,
+        ci95: metrics::wilson(correct, trials),
+        threshold,
+        eer: metrics::eer(genuine, impostor).map(|(rate, _)| rate),
+        fnmr_at_fmr: FnmrAtFmr {
+            hundredth: fnmr_at(1e-2),
+            thousandth: fnmr_at(1e-3),
+        },
+    }
+}
+
+fn accuracy(protocol: String, parts: Vec<Part>) -> Accuracy {
+    let trials = parts.iter().map(|part| part.trials).sum();
+    let correct = parts.iter().map(|part| part.correct).sum();
+    Accuracy {
+        protocol,
+        trials,
+        correct,
+        accuracy: correct as f64 / u64::max(trials, 1) as f64,
+        ci95: metrics::wilson(correct, trials),
+        parts,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pairs_are_counted_at_the_threshold() {
+        let scores = PairScores {
+            genuine: vec![0.9, 0.5, 0.2],
+            impostor: vec![0.5, 0.1, 0.1, 0.1],
+        };
+        let found = verification(&scores, 0.5, "by hand".to_owned());
+        // 0.9 and 0.5 accepted, three impostors rejected.
+        assert_eq!((found.correct, found.trials), (5, 7));
+        assert_eq!(found.fnmr_at_fmr.hundredth, None);
+    }
+
+    #[test]
+    fn a_tie_is_a_wrong_answer() {
+        let same = |_: &Frame, _: &Frame| 1.0;
+        let frame = Frame::from_fn(2, 2, |_, _| 0);
+        let run = Run {
+            name: "run01".to_owned(),
+            support: vec![frame.clone(), frame.clone()],
+            queries: vec![(frame, 0)],
+        };
+        assert_eq!(baseline_runs("constant", same, &[run]).correct, 0);
+    }
+}
