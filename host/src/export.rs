@@ -4,7 +4,6 @@
 
 use std::path::PathBuf;
 
-use burn::tensor::Device;
 use onelook_edge::model::{
     self, Card, FORMAT, Model, ModelError, OperatingPoint, Precision, Provenance, Score,
 };
@@ -308,7 +307,7 @@ fn difference(
         class.pictures.truncate(share);
     }
     let ours = eval::embed_all(made, &some)?;
-    let burns = train::embed_all(twin, &some, &run.recipe, &Device::flex())?;
+    let burns = train::embed_all(twin, &some, &run.recipe)?;
     let flat = |embeddings: Embeddings| -> Vec<f32> {
         embeddings
             .into_iter()

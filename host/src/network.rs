@@ -175,6 +175,11 @@ impl Twin {
         }
     }
 
+    /// Where its weights are.
+    pub fn device(&self) -> Device {
+        self.alpha.val().device()
+    }
+
     /// The head as plain numbers. Waits for the device.
     ///
     /// # Errors
@@ -377,11 +382,16 @@ mod tests {
                 .iter()
                 .map(|&x| (f64::from(x) - mean).powi(2))
                 .sum::<f64>();
-            (mean, (square / v.len() as f64).sqrt())
+            (mean, (square / v.len() as f64).sqrt(), v.len() as f64)
         };
-        let near = |(mean, deviation): (f64, f64), expected: (f64, f64)| {
-            assert!((mean - expected.0).abs() < 0.1 * expected.1, "{mean}");
-            assert!((deviation / expected.1 - 1.0).abs() < 0.1, "{deviation}");
+        // Within five standard errors: of a mean s / sqrt(n), of a deviation s / sqrt(2 n).
+        let near = |(mean, deviation, count): (f64, f64, f64), expected: (f64, f64)| {
+            let error = 5.0 * expected.1 / count.sqrt();
+            assert!((mean - expected.0).abs() < error, "{mean}");
+            assert!(
+                (deviation - expected.1).abs() < error / 2f64.sqrt(),
+                "{deviation}"
+            );
         };
         near(moments(&plain.blocks[1].weight), (0.0, 0.01));
         near(moments(&plain.blocks[3].bias), (0.5, 0.01));

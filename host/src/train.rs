@@ -574,9 +574,8 @@ impl State {
         recipe: &Recipe,
     ) -> Result<f64, TrainError> {
         let twin = self.twin.valid();
-        let device = self.device.clone().inner();
         let head = twin.head().map_err(TrainError::Device)?;
-        let embeddings = embed_all(&twin, validation, recipe, &device)?;
+        let embeddings = embed_all(&twin, validation, recipe)?;
         let at = |(g, c): (usize, usize), picture: usize| &embeddings[g][c][picture];
         let right = trials.iter().filter(|trial| {
             let query = at(trial.classes[trial.answer], trial.query);
@@ -681,8 +680,8 @@ pub fn embed_all(
     twin: &Twin,
     data: &Dataset,
     recipe: &Recipe,
-    device: &Device,
 ) -> Result<Vec<Vec<Vec<Vec<f32>>>>, TrainError> {
+    let device = twin.device();
     let frames: Vec<_> = data
         .groups
         .iter()
@@ -699,7 +698,7 @@ pub fn embed_all(
                 Err(_) => patches.resize(patches.len() + recipe.input.len(), 0.0),
             }
         }
-        let embeddings = twin.forward(pictures(patches, recipe, device));
+        let embeddings = twin.forward(pictures(patches, recipe, &device));
         let dims = embeddings.dims()[1];
         let numbers = embeddings
             .into_data()

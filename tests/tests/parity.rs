@@ -1,0 +1,194 @@
+//! Burn, tract and ONNX Runtime agree on every kind of file that `export` writes.
+
+#![allow(clippy::unwrap_used)]
+
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use onelook::dataset::Dataset;
+use onelook::export::{self, Order};
+use onelook::train;
+use onelook_edge::model::{INPUT, Model, OUTPUT, Precision};
+use onelook_edge::preprocess::{Patch, patch};
+use onelook_tests::{TINY, TINY_KOCH, finished_run, small_data};
+use ort::environment::Environment;
+use ort::session::Session;
+use ort::value::Tensor;
+
+struct Made {
+    run: PathBuf,
+    file: PathBuf,
+    pair: PathBuf,
+    model: Model,
+}
+
+fn make(folder: &Path, recipe: &str, precision: Precision) -> Made {
+    let run = folder.join("run");
+    if !run.exists() {
+        finished_run(recipe, &run);
+    }
+    let name = format!("{precision:?}");
+    let (file, pair) = (
+        folder.join(format!("{name}.onnx")),
+        folder.join(format!("{name}-pair.onnx")),
+    );
+    let order = Order {
+        run: run.clone(),
+        out: file.clone(),
+        precision,
+        pair: Some(pair.clone()),
+        name,
+        licence: "none".to_owned(),
+    };
+    export::export(&order, small_data(), None).unwrap();
+    let model = Model::load(&file).unwrap();
+    Made {
+        run,
+        file,
+        pair,
+        model,
+    }
+}
+
+/// Every fifth picture.
+fn patches(model: &Model) -> Vec<Patch> {
+    let data = small_data();
+    let classes = data.groups.iter().flat_map(|group| &group.classes);
+    let pictures = classes.flat_map(|class| &class.pictures).step_by(5);
+    pictures
+        .map(|picture| patch(&picture.frame, &model.card().input).unwrap())
+        .collect()
+}
+
+fn burn(made: &Made, data: &Dataset) -> Vec<Vec<f32>> {
+    let run = train::read_run(&made.run).unwrap();
+    let (twin, _) = train::best_twin(&made.run, &run).unwrap();
+    let embeddings = train::embed_all(&twin, data, &run.recipe).unwrap();
+    embeddings
+        .into_iter()
+        .flatten()
+        .flatten()
+        .step_by(5)
+        .collect()
+}
+
+fn tract(made: &Made) -> Vec<Vec<f32>> {
+    let embed = |patch: &Patch| made.model.embed(patch).unwrap();
+    patches(&made.model).iter().map(embed).collect()
+}
+
+/// Largest difference over the largest number.
+fn apart(a: &[Vec<f32>], b: &[Vec<f32>]) -> f32 {
+    assert_eq!(a.len(), b.len());
+    let pairs = || a.iter().flatten().zip(b.iter().flatten());
+    let most = pairs().map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    most / pairs().map(|(a, _)| a.abs()).fold(0.0, f32::max)
+}
+
+/// A session of the library that `ORT_DYLIB_PATH` names; says so where there is none.
+fn onnx_runtime(file: &Path) -> Option<Session> {
+    let Some(library) = std::env::var_os("ORT_DYLIB_PATH") else {
+        println!("skipped: no ONNX Runtime (set ORT_DYLIB_PATH to libonnxruntime.so)");
+        return None;
+    };
+    // The library is loaded once a process.
+    static ENVIRONMENT: OnceLock<Environment> = OnceLock::new();
+    let environment = ENVIRONMENT.get_or_init(|| ort::init_from(library).unwrap().build().unwrap());
+    let mut builder = Session::builder(environment).unwrap();
+    Some(builder.commit_from_file(file).unwrap())
+}
+
+fn batch(model: &Model, patches: &[Patch]) -> Tensor<f32> {
+    let input = &model.card().input;
+    let shape = [patches.len(), input.channels, input.side_px, input.side_px];
+    let numbers: Vec<f32> = patches.iter().flat_map(|patch| patch.0.clone()).collect();
+    Tensor::from_array((shape, numbers)).unwrap()
+}
+
+/// The embeddings of ONNX Runtime, all pictures in one batch.
+fn runtime(made: &Made) -> Option<Vec<Vec<f32>>> {
+    let mut session = onnx_runtime(&made.file)?;
+    let image = batch(&made.model, &patches(&made.model));
+    let outputs = session.run(ort::inputs![INPUT => image]).unwrap();
+    let (_, numbers) = outputs[OUTPUT].try_extract_tensor::<f32>().unwrap();
+    let rows = numbers.chunks_exact(made.model.dims());
+    Some(rows.map(<[f32]>::to_vec).collect())
+}
+
+fn f32_agrees(recipe: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let made = make(folder.path(), recipe, Precision::F32);
+    let tract = tract(&made);
+    let burn = apart(&burn(&made, &small_data()), &tract);
+    println!("f32: tract is {burn:.1e} from Burn");
+    assert!(burn < 1e-4, "{burn}");
+    if let Some(runtime) = runtime(&made) {
+        let runtime = apart(&runtime, &tract);
+        println!("f32: tract is {runtime:.1e} from ONNX Runtime");
+        assert!(runtime < 1e-4, "{runtime}");
+    }
+}
+
+fn int8_agrees(recipe: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let made = make(folder.path(), recipe, Precision::Int8);
+    assert_eq!(made.model.card().precision, Precision::Int8);
+    let tract = tract(&made);
+    let burn = apart(&burn(&made, &small_data()), &tract);
+    println!("int8: tract is {burn:.1e} from Burn");
+    assert!(burn < 0.15, "{burn}");
+    if let Some(runtime) = runtime(&made) {
+        // The same integers, but for a rounding here and there.
+        let runtime = apart(&runtime, &tract);
+        println!("int8: tract is {runtime:.1e} from ONNX Runtime");
+        assert!(runtime < 0.02, "{runtime}");
+    }
+}
+
+#[test]
+fn f32_of_the_compact_kind() {
+    f32_agrees(TINY);
+}
+
+#[test]
+fn f32_of_kochs_kind() {
+    f32_agrees(TINY_KOCH);
+}
+
+#[test]
+fn int8_of_the_compact_kind() {
+    int8_agrees(TINY);
+}
+
+#[test]
+fn int8_of_kochs_kind() {
+    int8_agrees(TINY_KOCH);
+}
+
+#[test]
+fn the_whole_twin_gives_the_p_of_the_devices_head() {
+    let folder = tempfile::tempdir().unwrap();
+    for (recipe, precision) in [(TINY, Precision::F32), (TINY, Precision::Int8)] {
+        let made = make(folder.path(), recipe, precision);
+        let Some(mut session) = onnx_runtime(&made.pair) else {
+            return;
+        };
+        let patches = patches(&made.model);
+        let (first, second) = patches.split_at(patches.len() / 2);
+        let count = first.len().min(second.len());
+        let (a, b) = (
+            batch(&made.model, &first[..count]),
+            batch(&made.model, &second[..count]),
+        );
+        let outputs = session.run(ort::inputs!["a" => a, "b" => b]).unwrap();
+        let (shape, found) = outputs["p_same"].try_extract_tensor::<f32>().unwrap();
+        assert_eq!(shape[..], [count as i64, 1]);
+        let head = made.model.head();
+        for ((a, b), found) in first.iter().zip(second).zip(found) {
+            let distance =
+                head.distance(&made.model.embed(a).unwrap(), &made.model.embed(b).unwrap());
+            let expected = head.probability(distance);
+            assert!((expected - found).abs() < 0.02, "{expected} {found}");
+        }
+    }
+}
