@@ -76,7 +76,7 @@ impl<R: BufRead> MotionJpeg<R> {
                     }
                 }
             }
-            if !self.to_marker(&mut picture)? || picture.len() as u64 > MAX_FILE_BYTES {
+            if !self.copy_to_marker(&mut picture)? || picture.len() as u64 > MAX_FILE_BYTES {
                 break;
             }
         }
@@ -85,7 +85,7 @@ impl<R: BufRead> MotionJpeg<R> {
 
     /// Copies coded data up to the ff of a marker that is neither stuffing nor a restart; whether
     /// there is one.
-    fn to_marker(&mut self, picture: &mut Vec<u8>) -> io::Result<bool> {
+    fn copy_to_marker(&mut self, picture: &mut Vec<u8>) -> io::Result<bool> {
         while let Some(byte) = self.byte()? {
             picture.push(byte);
             if picture.len() as u64 > MAX_FILE_BYTES {

@@ -62,7 +62,7 @@ pub struct PlainBlock {
     pub channels: usize,
     /// [filters, channels, kernel, kernel]
     pub weight: Vec<f32>,
-    /// [filters]
+    /// `[filters]`
     pub bias: Vec<f32>,
 }
 
@@ -71,7 +71,7 @@ pub struct PlainBlock {
 pub struct PlainLinear {
     /// [units, inputs]
     pub weight: Vec<f32>,
-    /// [units]
+    /// `[units]`
     pub bias: Vec<f32>,
 }
 

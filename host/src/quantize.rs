@@ -47,7 +47,7 @@ pub struct QuantizedLayer {
     pub weight: Vec<i8>,
     /// A weight is q x this.
     pub weight_scale: f32,
-    /// [filters], in units of input scale x weight scale.
+    /// `[filters]`, in units of input scale x weight scale.
     pub bias: Vec<i32>,
     /// An output is (q - `output_zero`) x this.
     pub output_scale: f32,
@@ -154,7 +154,7 @@ pub fn quantize(
         let before_sigmoid = sigmoid && i + 1 == layers.len();
         activations = forward(layer, &activations, &mut planes, !before_sigmoid)?;
         let (output_scale, output_zero) = if before_sigmoid {
-            (largest(&activations).min(LOGIT_LIMIT).max(1e-6) / 127.0, 0)
+            (largest(&activations).clamp(1e-6, LOGIT_LIMIT) / 127.0, 0)
         } else {
             (best_scale(&activations, 255.0), ZERO)
         };

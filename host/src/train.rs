@@ -672,7 +672,7 @@ impl State {
     }
 }
 
-/// Embeddings [group][class][picture] of a data set.
+/// Embeddings `[group][class][picture]` of a data set.
 ///
 /// # Errors
 /// `Device`.

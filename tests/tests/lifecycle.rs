@@ -25,9 +25,11 @@ impl Desk {
             folder: tempfile::tempdir().unwrap(),
         };
         for (name, group, class) in [("a", 0, 0), ("b", 1, 3), ("c", 2, 5)] {
-            for drawer in 1..=4 {
+            // The third hand draws "a" so that one look does not do (p 0.54): the shipped model
+            // refuses one genuine pair in eight at its default threshold, and this is one.
+            for (number, drawer) in [(1, 1), (2, 2), (3, 4), (4, 5)] {
                 let drawing = glyphs::glyph(1, group, class, drawer);
-                desk.save(&format!("{name}{drawer}.png"), &drawing);
+                desk.save(&format!("{name}{number}.png"), &drawing);
             }
         }
         desk
