@@ -355,12 +355,12 @@ fn open_device(compute: Compute) -> Result<OpenDevice, TrainError> {
         name: "CPU (Burn Flex)".to_owned(),
     };
     let gpu = || {
-        // Only real GPUs are listed; a machine without any Vulkan at all may panic inside.
+        // A machine without any Vulkan at all may panic inside. One with a software Vulkan alone
+        // lists that, which is slower than the CPU itself.
         let found = std::panic::catch_unwind(|| {
-            Device::enumerate(DeviceType::Wgpu)
-                .into_vec()
-                .into_iter()
-                .next()
+            let software = Device::wgpu(DeviceKind::Cpu);
+            let mut listed = Device::enumerate(DeviceType::Wgpu).into_vec().into_iter();
+            listed.find(|device| *device != software)
         });
         let device = found.ok().flatten()?;
         let name = format!("GPU (Burn wgpu, {device:?})");

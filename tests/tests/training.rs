@@ -160,4 +160,9 @@ fn a_gpu_learns_what_the_cpu_learns() {
         assert!((cpu - gpu).abs() < 2e-3 * cpu.abs(), "{cpu} {gpu}");
     }
     println!("losses on the CPU {cpu:?}, on the GPU {gpu:?}");
+
+    // Left to choose, the program does not take a GPU that is the CPU in disguise.
+    losses("auto");
+    let run = train::read_run(&folder.path().join("auto")).unwrap();
+    assert!(run.device.starts_with("CPU"), "{}", run.device);
 }
