@@ -5,6 +5,7 @@ use std::io::{self, BufRead};
 
 use crate::frame::{Frame, FrameError, MAX_FILE_BYTES};
 
+const START: [u8; 2] = [0xff, 0xd8];
 const END_OF_PICTURE: u8 = 0xd9;
 
 /// Why a frame did not come.
@@ -30,6 +31,8 @@ pub struct MotionJpeg<R> {
     name: String,
     count: u64,
     ended: bool,
+    /// The start of the next picture cut the last one off, and is read already.
+    begun: bool,
 }
 
 impl<R: BufRead> MotionJpeg<R> {
@@ -40,6 +43,7 @@ impl<R: BufRead> MotionJpeg<R> {
             name: name.to_owned(),
             count: 0,
             ended: false,
+            begun: false,
         }
     }
 
@@ -48,12 +52,13 @@ impl<R: BufRead> MotionJpeg<R> {
     fn next_picture(&mut self) -> io::Result<Option<Vec<u8>>> {
         let mut picture = Vec::new();
         // To the start of a picture: ff d8, then the ff of its next marker.
-        let mut last = [0, 0];
+        let mut last = if self.begun { START } else { [0, 0] };
+        self.begun = false;
         loop {
             let Some(byte) = self.byte()? else {
                 return Ok(None);
             };
-            if last == [0xff, 0xd8] && byte == 0xff {
+            if last == START && byte == 0xff {
                 break;
             }
             last = [last[1], byte];
@@ -62,9 +67,17 @@ impl<R: BufRead> MotionJpeg<R> {
         // From marker to marker: a thumbnail inside a segment has an end mark of its own.
         while let Some(marker) = self.byte()? {
             picture.push(marker);
+            if picture.len() as u64 > MAX_FILE_BYTES {
+                break;
+            }
             match marker {
                 END_OF_PICTURE => break,
                 0xff => continue,
+                0xd8 => {
+                    self.begun = true;
+                    picture.truncate(picture.len() - 2);
+                    break;
+                }
                 0x01 | 0xd0..=0xd7 => {}
                 _ => {
                     let (Some(high), Some(low)) = (self.byte()?, self.byte()?) else {
@@ -76,7 +89,7 @@ impl<R: BufRead> MotionJpeg<R> {
                     }
                 }
             }
-            if !self.copy_to_marker(&mut picture)? || picture.len() as u64 > MAX_FILE_BYTES {
+            if !self.copy_to_marker(&mut picture)? {
                 break;
             }
         }
@@ -185,6 +198,8 @@ mod tests {
     fn a_cut_picture_is_an_error_and_a_damaged_one_does_not_stop_the_next() {
         let whole = jpeg(100);
         assert_eq!(levels(&whole[..whole.len() - 5]), [None]);
+        let cut = [&whole[..whole.len() - 5], &jpeg(200)].concat();
+        assert_eq!(levels(&cut), [None, Some(200)]);
         let mut damaged = jpeg(50);
         damaged[4..8].fill(0);
         let found = levels(&[damaged, jpeg(200), jpeg(7)].concat());

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
@@ -137,8 +138,8 @@ pub fn main() -> ExitCode {
     let mut out = io::stdout().lock();
     match run(Cli::parse(), &mut out) {
         Ok(code) => code,
-        // Whoever read the lines has seen enough.
-        Err(failure) if is_broken_pipe(&failure) => ExitCode::SUCCESS,
+        // Nobody reads on, so nobody is told; but unsaid is not accepted.
+        Err(failure) if is_broken_pipe(&failure) => ExitCode::from(FAILED),
         Err(failure) => {
             eprintln!("error: {failure}");
             ExitCode::from(FAILED)
@@ -154,7 +155,9 @@ fn is_broken_pipe(failure: &Failure) -> bool {
 
 fn run(cli: Cli, out: &mut dyn Write) -> Result<ExitCode, Failure> {
     if let Command::Completions { shell } = cli.command {
-        clap_complete::generate(shell, &mut Cli::command(), "onelook-edge", out);
+        let mut script = Vec::new();
+        clap_complete::generate(shell, &mut Cli::command(), "onelook-edge", &mut script);
+        out.write_all(&script)?;
         return Ok(ExitCode::SUCCESS);
     }
     let device = Device::open(cli.common)?;
@@ -241,7 +244,7 @@ impl Device {
                 .tempdir()?
                 .keep(),
         };
-        demo::run(&self.model, &folder, out)?;
+        demo::run(&self.model, self.threshold, &folder, out)?;
         Ok(ExitCode::SUCCESS)
     }
 
@@ -252,7 +255,7 @@ impl Device {
         out: &mut dyn Write,
     ) -> Result<ExitCode, Failure> {
         store::check_name(name)?;
-        let gallery = self.store.gallery(self.model.id())?;
+        let gallery = self.store.gallery(self.model.id(), self.model.dims())?;
         let templates: Vec<Template> = images
             .iter()
             .map(|image| self.template(name, image))
@@ -304,7 +307,7 @@ impl Device {
     }
 
     fn verify(&self, name: &str, image: &Path, out: &mut dyn Write) -> Result<ExitCode, Failure> {
-        let gallery = self.store.gallery(self.model.id())?;
+        let gallery = self.store.gallery(self.model.id(), self.model.dims())?;
         let look = self.look(image)?;
         let p = self.p(&gallery, name, &look.embedding);
         let p = p.ok_or_else(|| StoreError::NoSuchClass {
@@ -339,7 +342,7 @@ impl Device {
     }
 
     fn identify(&self, images: &[PathBuf], out: &mut dyn Write) -> Result<ExitCode, Failure> {
-        let gallery = self.store.gallery(self.model.id())?;
+        let gallery = self.store.gallery(self.model.id(), self.model.dims())?;
         if gallery.is_empty() {
             let path = self.store.path();
             eprintln!("warning: no class is enrolled in {path:?}: all is unknown");
@@ -407,7 +410,7 @@ impl Device {
         let (id, path) = (self.model.id(), self.store.path().display());
         match command {
             GalleryCommand::List => {
-                let gallery = self.store.gallery(id)?;
+                let gallery = self.store.gallery(id, self.model.dims())?;
                 for name in gallery.names() {
                     let templates = gallery.templates_of(name);
                     if self.json {
@@ -482,8 +485,8 @@ impl Device {
         if folder.exists() {
             return Err(format!("{folder:?}: is there already; name a new folder").into());
         }
-        let templates = self.store.templates()?.map(|(_, templates)| templates);
-        let templates = templates.unwrap_or_default();
+        let contents = self.store.contents()?;
+        let templates = contents.map_or(Vec::new(), |contents| contents.templates);
         let failed = |path: &Path, error: io::Error| format!("{path:?}: {error}");
         let parent = match folder.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -503,7 +506,12 @@ impl Device {
             let path = class.join(format!("{count:04}.png"));
             whole::write(&path, &template.crop_png).map_err(|error| failed(&path, error))?;
         }
+        let readable = fs::Permissions::from_mode(0o755);
+        fs::set_permissions(filling.path(), readable).map_err(|error| failed(folder, error))?;
         fs::rename(filling.path(), folder).map_err(|error| failed(folder, error))?;
+        fs::File::open(parent)
+            .and_then(|parent| parent.sync_all())
+            .map_err(|error| failed(parent, error))?;
         Ok(templates.len())
     }
 
@@ -532,14 +540,22 @@ impl Device {
 
     fn reembed(&self) -> Result<usize, Failure> {
         self.must_exist()?;
-        let (_, mut templates) = self.store.templates()?.unwrap_or_default();
+        let Some(contents) = self.store.contents()? else {
+            return Ok(0);
+        };
+        let mut templates = contents.templates.clone();
         for template in &mut templates {
-            let crop = Frame::decode(&template.crop_png, &format!("a crop of {}", template.name))?;
-            let patch = preprocess::patch(&crop, self.spec())
-                .map_err(|blank| format!("a crop of {}: {blank}", template.name))?;
+            let name = &template.name;
+            let crop = Frame::decode(&template.crop_png, &format!("a crop of {name}"))?;
+            let patch = preprocess::patch(&crop, self.spec()).map_err(|blank| {
+                format!(
+                    "a crop of {name}: {blank}; remove {name} under the gallery's own model, then \
+                     enroll it again"
+                )
+            })?;
             template.embedding = self.model.embed(&patch)?;
         }
-        self.store.replace(self.model.id(), &templates)?;
+        self.store.replace(&contents, self.model.id(), &templates)?;
         Ok(templates.len())
     }
 }

@@ -46,19 +46,19 @@ pub struct Tally {
     pub unknown: usize,
 }
 
-/// Plays the clip through `model` at its default operating point; annotated pictures go into
-/// `folder`, a line a frame to `out`.
+/// Plays the clip through `model`, unknown below `threshold` (on p, 0 to 1); annotated pictures go
+/// into `folder`, a line a frame to `out`.
 ///
 /// # Errors
 /// In words: a picture or a line cannot be written, or the model looks at something else than marks.
 pub fn run(
     model: &Model,
+    threshold: f32,
     folder: &Path,
     out: &mut dyn Write,
 ) -> Result<Tally, Box<dyn std::error::Error>> {
     fs::create_dir_all(folder).map_err(|error| format!("{folder:?}: {error}"))?;
     let spec = &model.card().input;
-    let threshold = model.operating_point(None)?.threshold;
     let mut gallery = Gallery::default();
     let mut tally = Tally::default();
     let mut times: Vec<[f64; 6]> = Vec::new();

@@ -136,7 +136,10 @@ pub enum ModelError {
         source: std::io::Error,
     },
     /// The file is larger than [`MAX_FILE_BYTES`].
-    #[error("{name}: larger than {} MiB, so no model of onelook", MAX_FILE_BYTES >> 20)]
+    #[error(
+        "{name}: larger than {} MiB, so no model of onelook; give a file made by `onelook export`",
+        MAX_FILE_BYTES >> 20
+    )]
     TooLarge {
         /// The file.
         name: String,
@@ -173,7 +176,7 @@ pub enum ModelError {
         reason: String,
     },
     /// The runtime cannot run the network.
-    #[error("{name}: the network cannot be run: {reason}")]
+    #[error("{name}: the network cannot be run ({reason}); export it again with this version")]
     Unrunnable {
         /// The file.
         name: String,
@@ -248,7 +251,7 @@ impl Model {
         let card = read_card(text, name)?;
         // Whoever holds the id holds the graph that was exported: nothing else reaches tract.
         let id = identity(text, graph);
-        if property(ID_KEY) != Some(&id) {
+        if property(ID_KEY) != Some(&id) || proto.opset_import != opset() {
             return Err(ModelError::Damaged {
                 name: name.to_owned(),
                 reason: "its checksum does not hold".to_owned(),
@@ -332,10 +335,7 @@ pub fn encode(graph: onnx::GraphProto, card: Option<&Card>) -> Result<Vec<u8>, S
     }
     let proto = onnx::ModelProto {
         ir_version: IR_VERSION,
-        opset_import: vec![onnx::OperatorSetIdProto {
-            domain: String::new(),
-            version: OPSET,
-        }],
+        opset_import: opset(),
         producer_name: "onelook".to_owned(),
         producer_version: env!("CARGO_PKG_VERSION").to_owned(),
         graph: Some(graph),
@@ -343,6 +343,13 @@ pub fn encode(graph: onnx::GraphProto, card: Option<&Card>) -> Result<Vec<u8>, S
         ..onnx::ModelProto::default()
     };
     Ok(proto.encode_to_vec())
+}
+
+fn opset() -> Vec<onnx::OperatorSetIdProto> {
+    vec![onnx::OperatorSetIdProto {
+        domain: String::new(),
+        version: OPSET,
+    }]
 }
 
 fn identity(card: &str, graph: &onnx::GraphProto) -> String {

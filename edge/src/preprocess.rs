@@ -135,7 +135,14 @@ pub fn patch_at(frame: &Frame, mark: Option<Mark>, spec: &InputSpec) -> Result<P
     let plane = spec.side_px * spec.side_px;
     for (channel, out) in numbers.chunks_exact_mut(plane).enumerate() {
         let beyond = mark.map_or_else(|| border_mean(&source, channel), |mark| mark.paper);
-        resample(&source, channel, region, beyond, spec.side_px, out);
+        resample(
+            &source,
+            channel,
+            region,
+            beyond,
+            (spec.side_px, spec.side_px),
+            out,
+        );
         for v in out {
             *v = match (spec.scaling, mark) {
                 (Scaling::InkIsOne, Some(mark)) => {
@@ -199,7 +206,7 @@ fn reduced(frame: &Frame, limit_px: usize) -> Frame {
     let mut pixels = vec![0; width * height * channels];
     let mut plane = vec![0.0; width * height];
     for channel in 0..channels {
-        resample_to(frame, channel, region, 0.0, (width, height), &mut plane);
+        resample(frame, channel, region, 0.0, (width, height), &mut plane);
         for (pixel, v) in pixels.chunks_exact_mut(channels).zip(&plane) {
             pixel[channel] = v.round().clamp(0.0, 255.0) as u8;
         }
@@ -218,21 +225,10 @@ fn border_mean(frame: &Frame, channel: usize) -> f32 {
     (rows + columns) / (2 * (width + height)) as f32
 }
 
-fn resample(
-    frame: &Frame,
-    channel: usize,
-    region: Bounds,
-    beyond: f32,
-    side_px: usize,
-    out: &mut [f32],
-) {
-    resample_to(frame, channel, region, beyond, (side_px, side_px), out);
-}
-
 /// One channel of `region` on a grid of `size` (width, height), 0 to 255; `beyond` stands outside
 /// the picture. A pen stroke is two pixels wide after reduction, so every source pixel counts by
 /// the area that it covers; where a picture is enlarged this turns into linear interpolation.
-fn resample_to(
+fn resample(
     frame: &Frame,
     channel: usize,
     region: Bounds,
@@ -250,8 +246,9 @@ fn resample_to(
         for (v, tap) in line.iter_mut().zip(&columns.0) {
             *v = beyond * tap.outside;
             for (&weight, sample) in tap.weights.iter().zip(
-                row[tap.start * channels + channel..]
-                    .iter()
+                // A tap beyond the right edge starts where the row ends.
+                row.iter()
+                    .skip(tap.start * channels + channel)
                     .step_by(channels),
             ) {
                 *v += weight * f32::from(*sample);
@@ -329,7 +326,7 @@ mod tests {
 
     fn resampled(frame: &Frame, region: Bounds, size: (usize, usize)) -> Vec<f32> {
         let mut out = vec![0.0; size.0 * size.1];
-        resample_to(frame, 0, region, 100.0, size, &mut out);
+        resample(frame, 0, region, 100.0, size, &mut out);
         out
     }
 
@@ -391,6 +388,18 @@ mod tests {
         let Patch(numbers) = patch(&frame.unwrap(), &spec).unwrap();
         let expected = [1., 0., 0., 1., 0., 0., 1., 1., 0., 1., 0., 1.];
         assert_eq!(numbers, expected);
+    }
+
+    #[test]
+    fn a_tall_or_wide_colour_picture_is_extended_with_the_colour_of_its_border() {
+        for (width, height) in [(100, 200), (200, 100), (1, 90)] {
+            let pixels = [9u8, 90, 250].repeat(width * height);
+            let frame = Frame::new(width, height, 3, pixels).unwrap();
+            let Patch(numbers) = patch(&frame, &frame_spec(32, 3)).unwrap();
+            for (plane, level) in numbers.chunks_exact(32 * 32).zip([9.0, 90.0, 250.0]) {
+                assert!(plane.iter().all(|v| (v - level / 255.0f32).abs() < 1e-4));
+            }
+        }
     }
 
     #[test]

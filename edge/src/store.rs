@@ -47,11 +47,22 @@ pub struct Template {
     pub crop_png: Vec<u8>,
 }
 
+/// All that a gallery holds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Contents {
+    /// The id of the model that it was enrolled with.
+    pub model_id: String,
+    /// In the order of enrollment.
+    pub templates: Vec<Template>,
+    /// Tells these templates from any later ones.
+    state: [u8; SEAL_BYTES],
+}
+
 /// Why a gallery cannot be read or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The system refused.
-    #[error("{path:?}: {source}; nothing was changed")]
+    #[error("{path:?}: {source}; see to the disk or its permissions, then try again")]
     File {
         /// The gallery.
         path: PathBuf,
@@ -105,6 +116,12 @@ pub enum StoreError {
         path: PathBuf,
         /// What was asked for.
         name: String,
+    },
+    /// Somebody else changed it while it was being moved.
+    #[error("{path:?}: was changed meanwhile; run the same command again")]
+    Changed {
+        /// The gallery.
+        path: PathBuf,
     },
     /// A name that cannot be shown, or be that of a folder.
     #[error("{name:?}: not a name for a class: {reason}")]
@@ -160,28 +177,30 @@ impl Store {
         &self.path
     }
 
-    /// The classes enrolled with the model of this id, without their crops.
+    /// The classes enrolled with the model of this id, whose embeddings have `dims` numbers.
     ///
     /// # Errors
     /// Every [`StoreError`] of reading: `File`, `OtherModel`, `Damaged`, `Busy`.
-    pub fn gallery(&self, model_id: &str) -> Result<Gallery, StoreError> {
+    pub fn gallery(&self, model_id: &str, dims: usize) -> Result<Gallery, StoreError> {
         let mut gallery = Gallery::default();
-        let Some((found, templates)) = self.read(false)? else {
+        let Some(contents) = self.read(false)? else {
             return Ok(gallery);
         };
-        self.check_model(&found, model_id)?;
-        for template in templates {
+        self.check_model(&contents.model_id, model_id)?;
+        for template in contents.templates {
+            if template.embedding.len() != dims {
+                return Err(self.damaged("its embeddings are not of its model"));
+            }
             gallery.enroll(&template.name, template.embedding);
         }
         Ok(gallery)
     }
 
-    /// The model's id and all templates with their crops, whatever the model; `None` where there
-    /// is no gallery.
+    /// All there is, crops too, whatever the model; `None` where there is no gallery.
     ///
     /// # Errors
     /// As [`Store::gallery`] but `OtherModel`.
-    pub fn templates(&self) -> Result<Option<(String, Vec<Template>)>, StoreError> {
+    pub fn contents(&self) -> Result<Option<Contents>, StoreError> {
         self.read(true)
     }
 
@@ -205,7 +224,8 @@ impl Store {
                 let table = transaction.open_table(TEMPLATES)?;
                 table.last()?.map_or(0, |(key, _)| key.value() + 1)
             };
-            put(transaction, next, templates)
+            put(transaction, next, templates)?;
+            Ok(Ok(()))
         })
     }
 
@@ -223,7 +243,7 @@ impl Store {
                 templates.remove(key)?;
                 crops.remove(key)?;
             }
-            Ok(keys.len())
+            Ok(Ok(keys.len()))
         })
     }
 
@@ -233,14 +253,22 @@ impl Store {
     /// Every [`StoreError`]; nothing is changed then.
     pub fn rename(&self, model_id: &str, from: &str, to: &str) -> Result<(), StoreError> {
         check_name(to)?;
-        if self.must_have(model_id, from)?.templates_of(to) > 0 {
-            return Err(StoreError::ClassExists {
-                path: self.path.clone(),
-                name: to.to_owned(),
-            });
+        let taken = || StoreError::ClassExists {
+            path: self.path.clone(),
+            name: to.to_owned(),
+        };
+        if self
+            .must_have(model_id, from)?
+            .iter()
+            .any(|name| name == to)
+        {
+            return Err(taken());
         }
         self.change(model_id, |transaction| {
             let mut templates = transaction.open_table(TEMPLATES)?;
+            if !keys_of(&templates, to)?.is_empty() {
+                return Ok(Err(taken()));
+            }
             for key in keys_of(&templates, from)? {
                 let renamed = templates.get(key)?.and_then(|sealed| {
                     let (_, embedding) = unpack(unseal(key, sealed.value())?)?;
@@ -250,35 +278,49 @@ impl Store {
                     templates.insert(key, renamed.as_slice())?;
                 }
             }
-            Ok(())
+            Ok(Ok(()))
         })
     }
 
-    /// Makes it a gallery of another model, with these templates instead of all that it has.
+    /// Makes it a gallery of another model, with these templates instead of the `contents` that
+    /// it has.
     ///
     /// # Errors
-    /// `File`, `Damaged`, `Busy`, `BadName`; nothing is changed then.
-    pub fn replace(&self, model_id: &str, templates: &[Template]) -> Result<(), StoreError> {
+    /// `File`, `Damaged`, `Busy`, `BadName`, and `Changed` where it has other contents by now;
+    /// nothing is changed then.
+    pub fn replace(
+        &self,
+        contents: &Contents,
+        model_id: &str,
+        templates: &[Template],
+    ) -> Result<(), StoreError> {
         for template in templates {
             check_name(&template.name)?;
         }
-        let Some((found, _)) = self.read(false)? else {
-            return self.create(model_id, templates);
-        };
-        self.change(&found, |transaction| {
+        self.change(&contents.model_id, |transaction| {
+            if state(&transaction.open_table(TEMPLATES)?)? != contents.state {
+                return Ok(Err(StoreError::Changed {
+                    path: self.path.clone(),
+                }));
+            }
             transaction.delete_table(TEMPLATES)?;
             transaction.delete_table(CROPS)?;
             transaction.open_table(META)?.insert("model", model_id)?;
-            put(transaction, 0, templates)
+            put(transaction, 0, templates)?;
+            Ok(Ok(()))
         })
     }
 
-    /// The gallery, which has this class: asked before the file is opened for writing, since
-    /// that alone changes bytes of it.
-    fn must_have(&self, model_id: &str, name: &str) -> Result<Gallery, StoreError> {
-        let gallery = self.gallery(model_id)?;
-        if gallery.templates_of(name) > 0 {
-            return Ok(gallery);
+    /// The names in the gallery, this class among them: asked before the file is opened for
+    /// writing, since that alone changes bytes of it.
+    fn must_have(&self, model_id: &str, name: &str) -> Result<Vec<String>, StoreError> {
+        let mut names = Vec::new();
+        if let Some(contents) = self.read(false)? {
+            self.check_model(&contents.model_id, model_id)?;
+            names.extend(contents.templates.into_iter().map(|template| template.name));
+        }
+        if names.iter().any(|found| found == name) {
+            return Ok(names);
         }
         Err(StoreError::NoSuchClass {
             path: self.path.clone(),
@@ -334,7 +376,7 @@ impl Store {
         }
     }
 
-    fn read(&self, with_crops: bool) -> Result<Option<(String, Vec<Template>)>, StoreError> {
+    fn read(&self, with_crops: bool) -> Result<Option<Contents>, StoreError> {
         let file = match File::open(&self.path) {
             Ok(file) => file,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
@@ -390,7 +432,11 @@ impl Store {
                 crop_png,
             });
         }
-        Ok(Some((model_id, templates)))
+        Ok(Some(Contents {
+            model_id,
+            templates,
+            state: rows.state,
+        }))
     }
 
     /// A whole new file, moved into place when it is done.
@@ -433,12 +479,12 @@ impl Store {
     fn change<T>(
         &self,
         model_id: &str,
-        what: impl Fn(&WriteTransaction) -> Result<T, redb::Error>,
+        what: impl Fn(&WriteTransaction) -> Result<Result<T, StoreError>, redb::Error>,
     ) -> Result<T, StoreError> {
-        let Some((found, _)) = self.read(false)? else {
+        let Some(contents) = self.read(false)? else {
             return Err(self.file_error(ErrorKind::NotFound.into()));
         };
-        self.check_model(&found, model_id)?;
+        self.check_model(&contents.model_id, model_id)?;
         let started = Instant::now();
         let open = || {
             let mut builder = Builder::new();
@@ -459,10 +505,21 @@ impl Store {
             let database = open()?;
             let mut transaction = database.begin_write()?;
             transaction.set_two_phase_commit(true);
-            let done = what(&transaction)?;
-            transaction.commit()?;
+            // What was read is not locked: another program may have moved it to another model.
+            let meta = transaction.open_table(META)?;
+            let found = meta.get("model")?.map(|found| found.value().to_owned());
+            drop(meta);
+            let done = match self.check_model(&found.unwrap_or_default(), model_id) {
+                Ok(()) => what(&transaction)?,
+                Err(other) => Err(other),
+            };
+            if done.is_ok() {
+                transaction.commit()?;
+            } else {
+                transaction.abort()?;
+            }
             Ok(done)
-        })
+        })?
     }
 }
 
@@ -470,6 +527,7 @@ impl Store {
 struct Rows {
     format: Option<String>,
     model: Option<String>,
+    state: [u8; SEAL_BYTES],
     templates: Vec<(u64, Vec<u8>, Option<Vec<u8>>)>,
 }
 
@@ -483,7 +541,8 @@ fn rows(database: &Database, with_crops: bool) -> Result<Rows, redb::Error> {
         .then(|| transaction.open_table(CROPS))
         .transpose()?;
     let mut templates = Vec::new();
-    for row in transaction.open_table(TEMPLATES)?.iter()? {
+    let table = transaction.open_table(TEMPLATES)?;
+    for row in table.iter()? {
         let (key, sealed) = row?;
         let crop = match &crops {
             Some(crops) => crops.get(key.value())?.map(|crop| crop.value().to_vec()),
@@ -494,6 +553,7 @@ fn rows(database: &Database, with_crops: bool) -> Result<Rows, redb::Error> {
     Ok(Rows {
         format: property("format")?,
         model: property("model")?,
+        state: state(&table)?,
         templates,
     })
 }
@@ -511,6 +571,19 @@ fn put(
         crops.insert(key, seal(key, template.crop_png.clone()).as_slice())?;
     }
     Ok(())
+}
+
+/// A digest of all records.
+fn state(table: &impl ReadableTable<u64, &'static [u8]>) -> Result<[u8; SEAL_BYTES], redb::Error> {
+    let mut all = Vec::new();
+    for row in table.iter()? {
+        let (key, sealed) = row?;
+        let sealed = sealed.value();
+        // A seal is a checksum of the record and its key already.
+        all.extend(&sealed[sealed.len().saturating_sub(SEAL_BYTES)..]);
+        all.extend(key.value().to_le_bytes());
+    }
+    Ok(digest(0, &all))
 }
 
 fn keys_of(table: &Table<u64, &[u8]>, name: &str) -> Result<Vec<u64>, redb::Error> {
@@ -691,12 +764,9 @@ mod tests {
     }
 
     fn names(store: &Store) -> Vec<String> {
-        let found = store.templates().unwrap().map(|(_, templates)| templates);
-        found
-            .into_iter()
-            .flatten()
-            .map(|template| template.name)
-            .collect()
+        let contents = store.contents().unwrap();
+        let templates = contents.map_or(Vec::new(), |contents| contents.templates);
+        templates.into_iter().map(|t| t.name).collect()
     }
 
     fn gallery_of(count: usize) -> (tempfile::TempDir, Store) {
@@ -720,10 +790,12 @@ mod tests {
             names(&store),
             ["class-0", "class-1", "class-2", "class-1", "x"]
         );
-        let (model, templates) = store.templates().unwrap().unwrap();
-        assert_eq!(model, "m1");
-        assert_eq!(templates[3], template("class-1", 7.0));
-        assert_eq!(store.gallery("m1").unwrap().len(), 4);
+        let contents = store.contents().unwrap().unwrap();
+        assert_eq!(contents.model_id, "m1");
+        assert_eq!(contents.templates[3], template("class-1", 7.0));
+        assert_eq!(store.gallery("m1", 2).unwrap().len(), 4);
+        let other_size = store.gallery("m1", 3).unwrap_err();
+        assert!(matches!(other_size, StoreError::Damaged { .. }));
         let inside = fs::read_dir(folder.path().join("deep")).unwrap();
         assert_eq!(inside.count(), 1);
     }
@@ -747,24 +819,30 @@ mod tests {
         let (_folder, store) = gallery_of(2);
         let before = fs::read(store.path()).unwrap();
         for refused in [
-            store.gallery("m2").map(|_| ()),
+            store.gallery("m2", 2).map(|_| ()),
             store.enroll("m2", &[template("y", 1.0)]),
             store.remove("m2", "class-0").map(|_| ()),
         ] {
             assert!(matches!(refused, Err(StoreError::OtherModel { .. })));
         }
         assert!(fs::read(store.path()).unwrap() == before);
-        store.replace("m2", &[template("z", 1.0)]).unwrap();
+        let seen = store.contents().unwrap().unwrap();
+        store.enroll("m1", &[template("late", 1.0)]).unwrap();
+        let late = store.replace(&seen, "m2", &[template("z", 1.0)]);
+        assert!(matches!(late, Err(StoreError::Changed { .. })));
+        assert_eq!(names(&store).len(), 3);
+        let seen = store.contents().unwrap().unwrap();
+        store.replace(&seen, "m2", &[template("z", 1.0)]).unwrap();
         assert_eq!(names(&store), ["z"]);
-        assert_eq!(store.gallery("m2").unwrap().len(), 1);
+        assert_eq!(store.gallery("m2", 2).unwrap().len(), 1);
     }
 
     #[test]
     fn reading_changes_no_byte_and_works_where_nothing_may_be_written() {
         let (_folder, store) = gallery_of(2);
         let before = fs::read(store.path()).unwrap();
-        store.gallery("m1").unwrap();
-        store.templates().unwrap();
+        store.gallery("m1", 2).unwrap();
+        store.contents().unwrap();
         assert!(fs::read(store.path()).unwrap() == before);
         let mut permissions = fs::metadata(store.path()).unwrap().permissions();
         permissions.set_readonly(true);
@@ -776,7 +854,7 @@ mod tests {
     fn a_gallery_with_any_byte_changed_is_refused_whole_or_read_right_and_never_written() {
         let (_folder, store) = gallery_of(5);
         let whole = fs::read(store.path()).unwrap();
-        let right = store.templates().unwrap().unwrap();
+        let right = store.contents().unwrap().unwrap();
         let hook = std::panic::take_hook();
         std::panic::set_hook(Box::new(|_| {}));
         let mut refused = 0;
@@ -786,7 +864,7 @@ mod tests {
             let mut bytes = whole.clone();
             bytes[place] ^= 0x5a;
             fs::write(store.path(), &bytes).unwrap();
-            match store.templates() {
+            match store.contents() {
                 Ok(read) => assert_eq!(read.as_ref(), Some(&right), "byte {place}"),
                 Err(_) => refused += 1,
             }
@@ -795,7 +873,7 @@ mod tests {
         std::panic::set_hook(hook);
         assert!(refused > 100, "{refused}");
         fs::write(store.path(), &whole[..whole.len() / 2]).unwrap();
-        assert!(matches!(store.templates(), Err(StoreError::Damaged { .. })));
+        assert!(matches!(store.contents(), Err(StoreError::Damaged { .. })));
         fs::write(store.path(), b"not a gallery").unwrap();
         let error = store.enroll("m1", &[template("y", 1.0)]).unwrap_err();
         assert!(matches!(error, StoreError::Damaged { .. }), "{error}");

@@ -22,6 +22,9 @@ use crate::oracle;
 use crate::sampler::{self, TrialSpec};
 use crate::train::{self, Compute, Ending};
 
+/// Exit code of a run that was told to stop, as shells have it.
+const STOPPED: u8 = 130;
+
 /// An error for the person at the terminal.
 pub type Failure = Box<dyn std::error::Error>;
 
@@ -98,7 +101,7 @@ struct EvalArgs {
     #[arg(long, required_unless_present = "baseline")]
     model: Option<PathBuf>,
     /// Official runs (all_runs.zip or its folder): 20 x 20 within-alphabet one-shot trials
-    #[arg(long, conflicts_with_all = ["data", "pairs"], required_unless_present = "data")]
+    #[arg(long, conflicts_with_all = ["data", "pairs", "ways", "shots", "trials", "within_group", "seed"], required_unless_present = "data")]
     runs: Option<PathBuf>,
     /// A published distance on the official runs instead of a model, to check the harness
     #[arg(long, value_enum, requires = "runs", conflicts_with = "model")]
@@ -122,7 +125,7 @@ struct EvalArgs {
     #[arg(long)]
     within_group: bool,
     /// Verify so many random pairs, half of them genuine, instead of trials
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["ways", "shots", "trials"])]
     pairs: Option<usize>,
     /// Seed of the trials or pairs
     #[arg(long, default_value_t = 1)]
@@ -179,8 +182,8 @@ pub fn main() -> ExitCode {
     let mut out = io::stdout().lock();
     match run(Cli::parse(), &mut out) {
         Ok(code) => code,
-        // Whoever read the lines has seen enough.
-        Err(failure) if is_broken_pipe(&failure) => ExitCode::SUCCESS,
+        // Nobody reads on, so nobody is told.
+        Err(failure) if is_broken_pipe(&failure) => ExitCode::from(2),
         Err(failure) => {
             eprintln!("error: {failure}");
             ExitCode::from(2)
@@ -205,8 +208,9 @@ fn run(cli: Cli, out: &mut dyn Write) -> Result<ExitCode, Failure> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Completions { shell } => {
-            let mut command = Cli::command();
-            clap_complete::generate(shell, &mut command, "onelook", out);
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "onelook", &mut script);
+            out.write_all(&script)?;
             Ok(ExitCode::SUCCESS)
         }
     }
@@ -243,15 +247,21 @@ fn train_command(args: TrainArgs) -> Result<ExitCode, Failure> {
             100.0 * progress.best_accuracy,
             progress.best_epoch
         ),
-        Ending::Stopped(progress) => eprintln!(
-            "stopped after step {} of {}; go on with the same command and --resume",
-            progress.step, progress.total_steps
-        ),
+        Ending::Stopped(progress) => {
+            eprintln!(
+                "stopped after step {} of {}; go on with the same command and --resume",
+                progress.step, progress.total_steps
+            );
+            return Ok(ExitCode::from(STOPPED));
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
 
 fn eval_command(args: EvalArgs, out: &mut dyn Write) -> Result<ExitCode, Failure> {
+    if args.trials == 0 || args.pairs == Some(0) {
+        return Err("there must be at least one trial or pair".into());
+    }
     let model = args.model.as_deref().map(Model::load).transpose()?;
     if let Some(path) = &args.runs {
         let runs = dataset::open_runs(path)?;

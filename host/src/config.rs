@@ -304,6 +304,27 @@ impl Recipe {
             }
             _ => {}
         }
+        let share = |name: &str, share: f64| match share {
+            0.0..=1.0 => Ok(()),
+            _ => Err(format!("{name} must be 0 to 1, not {share}")),
+        };
+        match self.objective {
+            Objective::AllPairs { within_group, .. } => {
+                share("objective.within_group", within_group)?;
+            }
+            Objective::Pairs { pairs, copies, .. } => {
+                let all = copies.checked_add(1).and_then(|n| n.checked_mul(pairs));
+                if all.is_none_or(|all| all > u32::MAX as usize) {
+                    return Err("objective.pairs x (1 + copies) must be below 2^32".to_owned());
+                }
+            }
+        }
+        if let Some(elastic) = &self.augment.elastic {
+            share("augment.elastic.probability", elastic.probability)?;
+        }
+        if [self.split.train_drawers, self.split.validation_drawers].contains(&Some(0)) {
+            return Err("split: drawers must be at least 1, or absent for all".to_owned());
+        }
         if self.schedule.epochs == 0 {
             return Err("schedule.epochs must be at least 1".to_owned());
         }
@@ -394,6 +415,18 @@ mod tests {
         let typo = compact.replace("side_px", "side_pixels");
         let error = Recipe::parse(&typo, Path::new("x.toml")).unwrap_err();
         assert!(error.to_string().contains("side_pixels"), "{error}");
+        for (right, wrong, named) in [
+            ("within_group = 0.7", "within_group = nan", "within_group"),
+            (
+                "validation_groups = 5",
+                "validation_groups = 5\ntrain_drawers = 0",
+                "drawers",
+            ),
+        ] {
+            let broken = compact.replace(right, wrong);
+            let error = Recipe::parse(&broken, Path::new("x.toml")).unwrap_err();
+            assert!(error.to_string().contains(named), "{error}");
+        }
         let tiny = compact.replace("side_px = 32", "side_px = 8");
         let error = Recipe::parse(&tiny, Path::new("x.toml")).unwrap_err();
         assert!(error.to_string().contains("nothing is left"), "{error}");

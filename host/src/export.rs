@@ -124,12 +124,17 @@ pub enum ExportError {
 /// `calibration` sets the 8-bit ranges instead of its training part.
 ///
 /// # Errors
-/// Every [`ExportError`]; no file is written then.
+/// Every [`ExportError`]; the model file is then as it was.
 pub fn export(
     order: &Order,
     data: Dataset,
     calibration: Option<Dataset>,
 ) -> Result<Report, ExportError> {
+    if order.pair.as_ref() == Some(&order.out) {
+        return Err(ExportError::Impossible(
+            "--pair and --out name the same file".to_owned(),
+        ));
+    }
     let run = train::read_run(&order.run)?;
     let data_name = data.name.clone();
     let data = train::run_data(data, &run.recipe, run.seed);
@@ -320,7 +325,10 @@ fn difference(
     let apart = ours.iter().zip(&burns).map(|(a, b)| (a - b).abs());
     let size = burns.iter().map(|b| b.abs());
     Ok(match precision {
-        Precision::F32 => apart.fold(0.0, f32::max) / size.fold(f32::MIN_POSITIVE, f32::max),
+        Precision::F32 => {
+            let most = |most: f32, v: f32| if v.is_nan() || v > most { v } else { most };
+            apart.fold(0.0, most) / size.fold(f32::MIN_POSITIVE, most)
+        }
         Precision::Int8 => {
             let sum = |values: &mut dyn Iterator<Item = f32>| values.map(f64::from).sum::<f64>();
             (sum(&mut { apart }) / sum(&mut { size }).max(f64::MIN_POSITIVE)) as f32
@@ -330,7 +338,8 @@ fn difference(
 
 /// p of every pair of pictures: genuine within a class, impostor between any two classes.
 fn all_pairs(embeddings: &Embeddings, model: &Model) -> PairScores {
-    let classes: Vec<&Vec<Vec<f32>>> = embeddings.iter().flatten().collect();
+    let classes = embeddings.iter().flatten().take(POINT_PICTURES / 2);
+    let classes: Vec<&Vec<Vec<f32>>> = classes.collect();
     let share = (POINT_PICTURES / classes.len().max(1)).max(2);
     let pictures: Vec<(usize, &Vec<f32>)> = classes
         .iter()
@@ -366,13 +375,14 @@ fn operating_points(scores: &PairScores) -> Vec<OperatingPoint> {
     let equal = metrics::eer(genuine, impostor).map(|(_, threshold)| point("eer", threshold));
     let rates = [("fmr_1e-2", 1e-2), ("fmr_1e-3", 1e-3), ("fmr_1e-4", 1e-4)];
     let set = rates.iter().filter_map(|(name, rate)| {
-        metrics::threshold_at_fmr(impostor, *rate).map(|threshold| point(name, threshold))
+        let threshold = metrics::threshold_at_fmr(impostor, *rate)?;
+        // Where impostors reach p = 1 there is no such threshold.
+        (threshold <= 1.0).then(|| point(name, threshold))
     });
     equal.into_iter().chain(set).collect()
 }
 
-/// One false match in a hundred impostor pairs, where the pairs can tell; they are the hardest there
-/// are, of one group.
+/// One false match in a hundred impostor pairs, where the pairs can tell.
 fn default_point(points: &[OperatingPoint]) -> Option<String> {
     let named = |name: &str| points.iter().find(|point| point.name == name);
     let point = named("fmr_1e-2").or(named("eer"))?;

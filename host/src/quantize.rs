@@ -234,13 +234,11 @@ fn balance(out: &[f32], into: &[f32]) -> Vec<f32> {
 /// beyond being clipped: from the largest value downwards.
 fn best_scale(values: &[f32], steps: f32) -> f32 {
     let most = largest(values).max(1e-9);
-    let stride = values.len().div_ceil(1 << 18);
     let mut best = (f64::INFINITY, most / steps);
     for part in (40..=100).step_by(2) {
         let scale = most * part as f32 / 100.0 / steps;
         let error: f64 = values
             .iter()
-            .step_by(stride)
             .map(|v| {
                 let q = (v.abs() / scale).round_ties_even().min(steps);
                 f64::from(v.abs() - q * scale).powi(2)

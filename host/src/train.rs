@@ -230,7 +230,7 @@ pub fn train(order: &Order, data: Dataset, stop: &AtomicBool) -> Result<Ending, 
         recipe: order.recipe.clone(),
     };
     let mut state = if order.resume {
-        resume(order, &run, &device.device)?
+        resume(order, &run, &sampler, &device.device)?
     } else {
         begin(order, &run, &sampler, &device.device)?
     };
@@ -248,7 +248,7 @@ pub fn train(order: &Order, data: Dataset, stop: &AtomicBool) -> Result<Ending, 
     ));
 
     let first = state.progress.step;
-    let most = if order.minutes.is_some() && first == 0 {
+    let most = if pace.is_open() {
         u64::MAX
     } else {
         state.progress.total_steps
@@ -400,6 +400,11 @@ fn begin(
     fs::create_dir_all(&order.out).map_err(file_error(&order.out))?;
     let text = toml::to_string(run).map_err(|error| unlearnable(error.to_string()))?;
     write_whole(&run_path, text.as_bytes())?;
+    fresh(order, sampler, device)
+}
+
+/// A run before its first step.
+fn fresh(order: &Order, sampler: &Sampler, device: &Device) -> Result<State, TrainError> {
     let device = device.clone().autodiff();
     let recipe = &order.recipe;
     let twin = Twin::new(
@@ -428,7 +433,12 @@ fn begin(
     })
 }
 
-fn resume(order: &Order, run: &RunFile, device: &Device) -> Result<State, TrainError> {
+fn resume(
+    order: &Order,
+    run: &RunFile,
+    sampler: &Sampler,
+    device: &Device,
+) -> Result<State, TrainError> {
     let found = read_run(&order.out)?;
     let differs = |what: &str| TrainError::OtherRun {
         path: order.out.clone(),
@@ -444,6 +454,10 @@ fn resume(order: &Order, run: &RunFile, device: &Device) -> Result<State, TrainE
         return Err(differs("the data"));
     }
     let path = last_path(&order.out);
+    if !path.exists() {
+        // It was killed before its first checkpoint.
+        return fresh(order, sampler, device);
+    }
     let state = State::load(&path, &order.recipe, device)?;
     if let Some(epochs) = order.epochs
         && epochs as u64 * state.progress.steps_per_epoch != state.progress.total_steps
@@ -821,7 +835,8 @@ struct Pace {
 impl Pace {
     fn new(minutes: Option<f64>, step: u64) -> Self {
         Self {
-            minutes: minutes.filter(|_| step == 0),
+            // Later than that the checkpoint knows the number of epochs.
+            minutes: minutes.filter(|_| step < MEASURED_STEPS),
             begun: Instant::now(),
             first_step: step,
             measured: None,
@@ -832,6 +847,11 @@ impl Pace {
 
     fn count(&mut self, pictures: usize) {
         self.pictures += pictures;
+    }
+
+    /// Whether the number of epochs is yet to be measured.
+    fn is_open(&self) -> bool {
+        self.minutes.is_some()
     }
 
     fn pictures_per_second(&self) -> f64 {
@@ -856,11 +876,12 @@ impl Pace {
     fn epochs(&mut self, progress: &Progress) -> Option<u64> {
         let minutes = self.minutes?;
         // The first steps warm caches and, on a GPU, compile shaders.
-        if progress.step < MEASURED_STEPS / 3 {
+        let taken = progress.step - self.first_step;
+        if taken < MEASURED_STEPS / 3 {
             return None;
         }
         let since = *self.measured.get_or_insert_with(Instant::now);
-        if progress.step < MEASURED_STEPS {
+        if taken < MEASURED_STEPS {
             return None;
         }
         self.minutes = None;

@@ -22,7 +22,9 @@ fn shipped() -> (PathBuf, Model) {
 fn the_demonstration_recognises_both_classes_and_refuses_the_stranger() {
     let folder = tempfile::tempdir().unwrap();
     let mut out = Vec::new();
-    let tally = demo::run(&shipped().1, folder.path(), &mut out).unwrap();
+    let (_, model) = shipped();
+    let threshold = model.operating_point(None).unwrap().threshold;
+    let tally = demo::run(&model, threshold, folder.path(), &mut out).unwrap();
     let all = Tally {
         known: 14,
         recognised: 14,

@@ -31,12 +31,14 @@ fn stopped_and_resumed_equals_unbroken(text: &str) {
         // As Ctrl-C would, somewhere after the first epoch.
         scope.spawn(|| {
             let begun = |run: &Path| fs::read_to_string(run.join("log.csv")).unwrap_or_default();
-            while begun(&broken).lines().count() < 3 {
+            while begun(&broken).lines().count() < 3 && !stop.load(Ordering::Relaxed) {
                 std::thread::sleep(Duration::from_millis(1));
             }
             stop.store(true, Ordering::Relaxed);
         });
-        train::train(&order, small_data(), &stop).unwrap()
+        let ending = train::train(&order, small_data(), &stop);
+        stop.store(true, Ordering::Relaxed);
+        ending.unwrap()
     });
     assert!(matches!(ending, Ending::Stopped(_)), "{ending:?}");
     order.resume = true;
@@ -84,6 +86,20 @@ fn a_damaged_checkpoint_is_refused_by_name_and_kept() {
         assert!(error.to_string().contains("last.checkpoint"), "{error}");
         assert_eq!(fs::read(&checkpoint).unwrap(), damaged);
     }
+}
+
+#[test]
+fn a_run_that_was_killed_before_its_first_checkpoint_is_begun_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (whole, killed) = (folder.path().join("whole"), folder.path().join("killed"));
+    finished_run(TINY, &whole);
+    fs::create_dir(&killed).unwrap();
+    fs::copy(whole.join("run.toml"), killed.join("run.toml")).unwrap();
+    let mut order = order(recipe(TINY), &killed);
+    order.resume = true;
+    let ending = train::train(&order, small_data(), &AtomicBool::new(false)).unwrap();
+    assert!(matches!(ending, Ending::Finished(_)), "{ending:?}");
+    assert_eq!(log(&killed), log(&whole));
 }
 
 #[test]
