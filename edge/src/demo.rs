@@ -83,7 +83,7 @@ pub fn run(
         let decode = watch.lap();
         let mark = preprocess::find(&frame, spec)?;
         let locate = watch.lap();
-        let patch = preprocess::patch_at(&frame, mark, spec)?;
+        let patch = preprocess::patch_at(&frame, mark.as_ref(), spec)?;
         let cut = watch.lap();
         let probe = model.embed(&patch)?;
         let embed = watch.lap();

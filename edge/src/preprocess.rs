@@ -91,7 +91,7 @@ impl InputSpec {
 /// # Errors
 /// [`Blank`] where the spec needs a mark and the picture has none.
 pub fn patch(frame: &Frame, spec: &InputSpec) -> Result<Patch, Blank> {
-    patch_at(frame, find(frame, spec)?, spec)
+    patch_at(frame, find(frame, spec)?.as_ref(), spec)
 }
 
 /// Where `frame` shows what `spec` looks for; `None` where it looks at the whole picture.
@@ -111,7 +111,7 @@ pub fn find(frame: &Frame, spec: &InputSpec) -> Result<Option<Mark>, Blank> {
 ///
 /// # Errors
 /// [`Blank`] where the spec needs a mark and `mark` is none.
-pub fn patch_at(frame: &Frame, mark: Option<Mark>, spec: &InputSpec) -> Result<Patch, Blank> {
+pub fn patch_at(frame: &Frame, mark: Option<&Mark>, spec: &InputSpec) -> Result<Patch, Blank> {
     if mark.is_none() && spec.scaling == Scaling::InkIsOne {
         return Err(Blank);
     }
@@ -134,7 +134,7 @@ pub fn patch_at(frame: &Frame, mark: Option<Mark>, spec: &InputSpec) -> Result<P
     let mut numbers = vec![0.0; spec.len()];
     let plane = spec.side_px * spec.side_px;
     for (channel, out) in numbers.chunks_exact_mut(plane).enumerate() {
-        let beyond = mark.map_or_else(|| border_mean(&source, channel), |mark| mark.paper);
+        let beyond = mark.map_or_else(|| border_mean(&source, channel), |mark| mark.paper.mean());
         resample(
             &source,
             channel,
@@ -143,13 +143,17 @@ pub fn patch_at(frame: &Frame, mark: Option<Mark>, spec: &InputSpec) -> Result<P
             (spec.side_px, spec.side_px),
             out,
         );
-        for v in out {
-            *v = match (spec.scaling, mark) {
-                (Scaling::InkIsOne, Some(mark)) => {
-                    ((*v - mark.paper) / (mark.ink - mark.paper)).clamp(0.0, 1.0)
-                }
-                _ => *v / 255.0,
-            };
+        let step = region.width / spec.side_px as f32;
+        for (row, line) in out.chunks_exact_mut(spec.side_px).enumerate() {
+            for (column, v) in line.iter_mut().enumerate() {
+                let centre = |low: f32, at: usize| low + (at as f32 + 0.5) * step;
+                *v = match (spec.scaling, mark) {
+                    (Scaling::InkIsOne, Some(mark)) => {
+                        mark.ink(*v, centre(region.x, column), centre(region.y, row))
+                    }
+                    _ => *v / 255.0,
+                };
+            }
         }
     }
     Ok(Patch(numbers))

@@ -1,6 +1,8 @@
 //! Distorts a training picture, seeded: what a hand or a camera might have done to it. Knows
 //! frames and random numbers: nothing of networks or labels.
 
+pub mod camera;
+
 use onelook_edge::frame::Frame;
 use rand::{Rng, RngExt};
 use serde::{Deserialize, Serialize};
@@ -212,8 +214,9 @@ fn mix(a: u8, b: u8, share: f32) -> f32 {
     a + (b - a) * share
 }
 
-/// `frame` turned clockwise by 90 degrees, `turns` times.
-pub fn quarter_turns(frame: &Frame, turns: u8) -> Frame {
+/// `frame`, left and right swapped where `mirrored`, then turned clockwise by 90 degrees, `turns`
+/// times.
+pub fn posed(frame: &Frame, turns: u8, mirrored: bool) -> Frame {
     let (width, height, channels) = (frame.width(), frame.height(), frame.channels());
     let (out_width, out_height) = if turns.is_multiple_of(2) {
         (width, height)
@@ -229,6 +232,7 @@ pub fn quarter_turns(frame: &Frame, turns: u8) -> Frame {
                 2 => (width - 1 - x, height - 1 - y),
                 _ => (width - 1 - y, x),
             };
+            let sx = if mirrored { width - 1 - sx } else { sx };
             let at = (sy * width + sx) * channels;
             out.extend_from_slice(&frame.pixels()[at..at + channels]);
         }
@@ -339,12 +343,15 @@ mod tests {
 
     #[test]
     fn a_quarter_turn_is_clockwise_and_four_are_none() {
-        let turned = quarter_turns(&lopsided(), 1);
+        let turned = posed(&lopsided(), 1, false);
         assert_eq!((turned.width(), turned.height()), (2, 3));
         assert_eq!(turned.pixels(), [4, 1, 5, 2, 6, 3]);
-        assert_eq!(quarter_turns(&lopsided(), 2).pixels(), [6, 5, 4, 3, 2, 1]);
-        assert_eq!(quarter_turns(&turned, 3), lopsided());
-        assert_eq!(quarter_turns(&lopsided(), 4), lopsided());
+        assert_eq!(posed(&lopsided(), 2, false).pixels(), [6, 5, 4, 3, 2, 1]);
+        assert_eq!(posed(&turned, 3, false), lopsided());
+        assert_eq!(posed(&lopsided(), 4, false), lopsided());
+        // 3 2 1 / 6 5 4, then turned.
+        assert_eq!(posed(&lopsided(), 0, true).pixels(), [3, 2, 1, 6, 5, 4]);
+        assert_eq!(posed(&lopsided(), 1, true).pixels(), [6, 3, 5, 2, 4, 1]);
     }
 
     #[test]
@@ -375,6 +382,7 @@ mod tests {
                 probability: 1.0,
             }),
             thickness: 0.0,
+            camera: None,
         };
         let frame = Frame::from_fn(40, 30, |x, y| ((x * 7 + y * 13) % 256) as u8);
         let drawn = |seed| distort(&frame, &augment, &mut ChaCha8Rng::seed_from_u64(seed));

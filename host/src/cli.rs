@@ -8,10 +8,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
+use onelook_edge::locate;
 use onelook_edge::model::{Card, Model, Precision};
 use onelook_edge::whole;
+use rand::seq::SliceRandom;
 use serde_json::json;
 
+use crate::augment::camera::{self, Disturbance, Session};
 use crate::clip;
 use crate::config::Recipe;
 use crate::dataset::{self, Dataset};
@@ -19,7 +22,7 @@ use crate::eval::{self, Accuracy, Verification};
 use crate::export;
 use crate::glyphs::{self, GlyphsSpec};
 use crate::oracle;
-use crate::sampler::{self, TrialSpec};
+use crate::sampler::{self, Purpose, TrialSpec};
 use crate::train::{self, Compute, Ending};
 
 /// Exit code of a run that was told to stop, as shells have it.
@@ -52,6 +55,8 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Show what the simulated camera makes of some pictures
+    Camera(CameraArgs),
     /// Draw the clip that `onelook-edge demo` plays
     #[command(hide = true)]
     DemoClip {
@@ -144,6 +149,51 @@ enum Baseline {
 }
 
 #[derive(Args)]
+struct CameraArgs {
+    /// A data set, as in `train`
+    #[arg(long, default_value = "glyphs")]
+    data: String,
+    /// The folder to write the photographs to, as PNG
+    #[arg(long)]
+    out: PathBuf,
+    /// How many pictures, drawn from the data by the seed
+    #[arg(long, default_value_t = 12)]
+    pictures: usize,
+    /// What is photographed, and how badly
+    #[command(flatten)]
+    session: SessionArgs,
+    /// Seed of everything random
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
+#[derive(Args)]
+struct SessionArgs {
+    /// See every picture through the simulated camera, all disturbances from none to this strength,
+    /// 0 to 1
+    #[arg(long, value_name = "STRENGTH")]
+    camera: Option<f32>,
+    /// Only this disturbance, at the full strength of --camera
+    #[arg(long, value_enum, requires = "camera")]
+    disturbance: Option<Disturbance>,
+}
+
+impl SessionArgs {
+    fn session(&self) -> Result<Option<Session>, Failure> {
+        let Some(strength) = self.camera else {
+            return Ok(None);
+        };
+        if !(0.0..=1.0).contains(&strength) {
+            return Err(format!("--camera {strength}: must be 0 to 1").into());
+        }
+        Ok(Some(match self.disturbance {
+            Some(disturbance) => Session::Alone(disturbance, strength),
+            None => Session::Everything(strength),
+        }))
+    }
+}
+
+#[derive(Args)]
 struct ExportArgs {
     /// The folder of the run
     #[arg(long)]
@@ -203,6 +253,7 @@ fn run(cli: Cli, out: &mut dyn Write) -> Result<ExitCode, Failure> {
         Command::Eval(args) => eval_command(args, out),
         Command::Export(args) => export_command(args, out),
         Command::Inspect { model, json } => inspect(&model, json, out),
+        Command::Camera(args) => camera_command(&args, out),
         Command::DemoClip { out: path } => {
             whole::write(&path, &clip::draw(1)?).map_err(|error| format!("{path:?}: {error}"))?;
             Ok(ExitCode::SUCCESS)
@@ -318,6 +369,40 @@ fn eval_command(args: EvalArgs, out: &mut dyn Write) -> Result<ExitCode, Failure
     };
     let accuracy = eval::trials(&embeddings, model.head(), &data, spec, args.seed)?;
     print_accuracy(&accuracy, args.json, out)
+}
+
+fn camera_command(args: &CameraArgs, out: &mut dyn Write) -> Result<ExitCode, Failure> {
+    let session = args.session.session()?.unwrap_or(Session::Everything(1.0));
+    let data = open_data(&args.data)?;
+    let classes = data.groups.iter().flat_map(|group| &group.classes);
+    let mut frames: Vec<_> = classes
+        .flat_map(|class| class.pictures.iter().map(|picture| &picture.frame))
+        .collect();
+    frames.shuffle(&mut sampler::stream(args.seed, Purpose::Batch, 0));
+    frames.truncate(args.pictures);
+    let (mut found, mut taken) = (0, 0);
+    std::fs::create_dir_all(&args.out).map_err(|error| format!("{:?}: {error}", args.out))?;
+    let look = |shot: Option<camera::Shot>| {
+        let shot = shot?;
+        let mark = locate::mark(&shot.frame);
+        let overlap = mark.map_or(0.0, |mark| mark.bounds.overlap(&shot.bounds));
+        Some((shot.frame.to_png(), overlap))
+    };
+    let seen = camera::photographs(&frames, session, args.seed, look);
+    for (number, shot) in seen.into_iter().enumerate() {
+        let Some((png, overlap)) = shot else { continue };
+        let path = args.out.join(format!("{number:04}.png"));
+        whole::write(&path, &png?).map_err(|error| format!("{path:?}: {error}"))?;
+        found += usize::from(overlap >= camera::FOUND);
+        taken += 1;
+        writeln!(out, "{}  overlap {overlap:.2}", path.display())?;
+    }
+    writeln!(
+        out,
+        "{found} of {taken} marks found (box overlap at least {})",
+        camera::FOUND
+    )?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// The part of `data` that the model never trained on, by the names in its card.

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use onelook_edge::preprocess::InputSpec;
+use onelook_edge::preprocess::{Crop, InputSpec, Scaling};
 use serde::{Deserialize, Serialize};
 
 use crate::augment::{AffineRanges, Elastic};
@@ -109,6 +109,9 @@ pub enum Objective {
         within_group: f64,
         /// Whether a class turned by 90, 180 or 270 degrees counts as three further classes.
         turns_as_classes: bool,
+        /// Whether a class seen in a mirror counts as one more class, beside its turns.
+        #[serde(default)]
+        mirrors_as_classes: bool,
         /// Weight of the softmax term.
         softmax_weight: f32,
     },
@@ -197,6 +200,19 @@ pub struct Augment {
     pub elastic: Option<Elastic>,
     /// Strokes grow or shrink by up to so much, in pixels, 0 to 1.
     pub thickness: f32,
+    /// Some pictures are seen by the simulated camera, before all other distortion.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub camera: Option<CameraShare>,
+}
+
+/// How many training pictures the simulated camera sees, and how badly.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CameraShare {
+    /// The share of pictures, 0 to 1.
+    pub share: f64,
+    /// Every disturbance is somewhere from none to this, 0 to 1.
+    pub strength: f32,
 }
 
 /// How the best weights are picked: within-group one-shot trials on held-out classes.
@@ -321,6 +337,15 @@ impl Recipe {
         }
         if let Some(elastic) = &self.augment.elastic {
             share("augment.elastic.probability", elastic.probability)?;
+        }
+        if let Some(camera) = &self.augment.camera {
+            share("augment.camera.share", camera.share)?;
+            share("augment.camera.strength", f64::from(camera.strength))?;
+            if !matches!(self.input.crop, Crop::Mark { .. })
+                || self.input.scaling != Scaling::InkIsOne
+            {
+                return Err("augment.camera needs crop = mark and scaling = ink_is_one".to_owned());
+            }
         }
         if [self.split.train_drawers, self.split.validation_drawers].contains(&Some(0)) {
             return Err("split: drawers must be at least 1, or absent for all".to_owned());

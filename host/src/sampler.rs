@@ -3,12 +3,14 @@
 //! stop and go on anywhere. Knows nothing of networks or devices.
 
 use onelook_edge::frame::Frame;
-use onelook_edge::preprocess::{InputSpec, Patch, patch};
+use onelook_edge::locate;
+use onelook_edge::preprocess::{Crop, InputSpec, Patch, patch, patch_at};
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::augment;
+use crate::augment::camera::{self, Session, Shot};
 use crate::config::{Augment, Objective, Recipe, Validation};
 use crate::dataset::{Dataset, Skipped};
 
@@ -33,6 +35,8 @@ pub enum Purpose {
     Verification,
     /// Which pictures set 8-bit ranges.
     Calibration,
+    /// What the simulated camera does to a picture.
+    Camera,
 }
 
 /// The random numbers for one purpose and index.
@@ -71,9 +75,25 @@ pub struct Sampler {
     order: Option<(u64, Vec<u32>)>,
 }
 
+/// How all classes of a batch stand: a character that is turned or mirrored is another character.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Pose {
+    /// Quarter turns, clockwise.
+    turns: u8,
+    /// Seen in a mirror, before it is turned.
+    mirrored: bool,
+}
+
 /// The classes of a group, each with its pictures.
 struct Group {
-    classes: Vec<Vec<Frame>>,
+    classes: Vec<Vec<Picture>>,
+}
+
+/// A training picture.
+struct Picture {
+    frame: Frame,
+    /// What the device would cut out of a photograph of it, paper white and ink black.
+    photographed: Option<Frame>,
 }
 
 /// Splits data into what trains and what validates.
@@ -163,12 +183,49 @@ pub fn drop_blank(data: &mut Dataset, input: &InputSpec) -> Vec<Skipped> {
     skipped
 }
 
+/// What the device would cut out of one photograph of each training picture; none where the
+/// recipe has no camera, or the device did not find the mark.
+fn photographed(train: &Dataset, recipe: &Recipe, seed: u64) -> Vec<Option<Frame>> {
+    let (Some(camera), Crop::Mark { margin }) = (recipe.augment.camera, recipe.input.crop) else {
+        return Vec::new();
+    };
+    // Wide and fine enough to be distorted and cut out once more.
+    let spec = InputSpec {
+        side_px: 2 * recipe.input.side_px,
+        crop: Crop::Mark {
+            margin: margin + 0.1,
+        },
+        ..recipe.input.clone()
+    };
+    let classes = train.groups.iter().flat_map(|group| &group.classes);
+    let frames: Vec<&Frame> = classes
+        .flat_map(|class| class.pictures.iter().map(|picture| &picture.frame))
+        .collect();
+    let cut_out = |shot: &Shot| {
+        let mark = locate::mark(&shot.frame)?;
+        if mark.bounds.overlap(&shot.bounds) < camera::FOUND {
+            return None;
+        }
+        let Patch(ink) = patch_at(&shot.frame, Some(&mark), &spec).ok()?;
+        let side = spec.side_px;
+        let level = |ink: f32| 255 - (255.0 * ink).round() as u8;
+        Some(Frame::from_fn(side, side, |x, y| level(ink[y * side + x])))
+    };
+    let session = Session::Everything(camera.strength);
+    camera::photographs(&frames, session, seed, |shot| cut_out(&shot?))
+}
+
 impl Sampler {
     /// A sampler of the training part; pictures that are blank to `recipe.input` must be gone.
     ///
     /// # Errors
     /// In words, where there is too little to learn from.
     pub fn new(train: &Dataset, recipe: &Recipe, seed: u64) -> Result<Self, String> {
+        let mut photographed = photographed(train, recipe, seed).into_iter();
+        let mut picture = |frame: &Frame| Picture {
+            frame: frame.clone(),
+            photographed: photographed.next().flatten(),
+        };
         let groups: Vec<Group> = train
             .groups
             .iter()
@@ -176,7 +233,7 @@ impl Sampler {
                 classes: group
                     .classes
                     .iter()
-                    .map(|class| class.pictures.iter().map(|p| p.frame.clone()).collect())
+                    .map(|class| class.pictures.iter().map(|p| picture(&p.frame)).collect())
                     .collect(),
             })
             .collect();
@@ -216,8 +273,20 @@ impl Sampler {
                 pictures,
                 within_group,
                 turns_as_classes,
+                mirrors_as_classes,
                 ..
-            } => self.class_batch(step, classes, pictures, within_group, turns_as_classes),
+            } => {
+                let mut rng = stream(self.seed, Purpose::Batch, step);
+                let pose = Pose {
+                    turns: if turns_as_classes {
+                        rng.random_range(0..4)
+                    } else {
+                        0
+                    },
+                    mirrored: mirrors_as_classes && rng.random_bool(0.5),
+                };
+                self.class_batch(&mut rng, classes, pictures, within_group, pose)
+            }
             Objective::Pairs {
                 pairs,
                 copies,
@@ -226,30 +295,24 @@ impl Sampler {
         }
     }
 
-    /// `classes` x `pictures` rows. Classes of one batch share a turn, so no drawing meets its own
+    /// `classes` x `pictures` rows. Classes of one batch share a pose, so no drawing meets its own
     /// turned twin, which for a round or crossed character would be no other class at all.
     fn class_batch(
         &self,
-        step: u64,
+        rng: &mut ChaCha8Rng,
         classes: usize,
         pictures: usize,
         within_group: f64,
-        turns_as_classes: bool,
+        pose: Pose,
     ) -> Batch {
-        let mut rng = stream(self.seed, Purpose::Batch, step);
-        let turn = if turns_as_classes {
-            rng.random_range(0..4)
-        } else {
-            0
-        };
         let mut order: Vec<usize> = (0..self.groups.len()).collect();
-        order.shuffle(&mut rng);
-        let mut picked: Vec<&Vec<Frame>> = Vec::new();
+        order.shuffle(rng);
+        let mut picked: Vec<&Vec<Picture>> = Vec::new();
         if rng.random_bool(within_group.clamp(0.0, 1.0)) {
             // One group after another until the batch is full: mostly the first alone.
             for &group in &order {
                 let mut of_group: Vec<_> = self.groups[group].classes.iter().collect();
-                of_group.shuffle(&mut rng);
+                of_group.shuffle(rng);
                 picked.extend(of_group);
                 if picked.len() >= classes {
                     break;
@@ -257,17 +320,17 @@ impl Sampler {
             }
         } else {
             picked.extend(self.groups.iter().flat_map(|g| &g.classes));
-            picked.shuffle(&mut rng);
+            picked.shuffle(rng);
         }
         picked.truncate(classes);
         let mut patches = Vec::new();
         let mut labels = Vec::new();
         for (label, class) in picked.into_iter().enumerate() {
             let mut drawings: Vec<usize> = (0..class.len()).collect();
-            drawings.shuffle(&mut rng);
+            drawings.shuffle(rng);
             // A class with fewer pictures shows them again, distorted anew.
             for &drawing in drawings.iter().cycle().take(pictures) {
-                patches.extend(self.distorted(&class[drawing], turn, &mut rng).0);
+                patches.extend(self.distorted(&class[drawing], pose, rng).0);
                 labels.push(label);
             }
         }
@@ -295,10 +358,10 @@ impl Sampler {
             let (pair, copy) = (entry as usize / (1 + copies), entry as usize % (1 + copies));
             let (a, b, is_same) = self.pair(pair);
             let mut rng = stream(self.seed, Purpose::Distortion, u64::from(entry));
-            for (side, frame) in [(&mut left, a), (&mut right, b)] {
+            for (side, picture) in [(&mut left, a), (&mut right, b)] {
                 side.extend(match copy {
-                    0 => self.straight(frame).0,
-                    _ => self.distorted(frame, 0, &mut rng).0,
+                    0 => self.straight(&picture.frame).0,
+                    _ => self.distorted(picture, Pose::default(), &mut rng).0,
                 });
             }
             same.push(is_same);
@@ -313,7 +376,7 @@ impl Sampler {
     }
 
     /// The n-th pair: groups in turn, so that each has its share; same and different in turn.
-    fn pair(&self, n: usize) -> (&Frame, &Frame, bool) {
+    fn pair(&self, n: usize) -> (&Picture, &Picture, bool) {
         let mut rng = stream(self.seed, Purpose::Pairs, n as u64);
         let same = (n / self.groups.len()).is_multiple_of(2);
         let group = &self.groups[n % self.groups.len()];
@@ -349,9 +412,15 @@ impl Sampler {
         patch(frame, &self.input).unwrap_or_else(|_| Patch(vec![0.0; self.input.len()]))
     }
 
-    /// A turned and distorted patch; where distortion loses the mark, the straight one.
-    fn distorted(&self, frame: &Frame, turn: u8, rng: &mut ChaCha8Rng) -> Patch {
-        let turned = augment::quarter_turns(frame, turn);
+    /// A posed and distorted patch; where distortion loses the mark, the straight one.
+    fn distorted(&self, picture: &Picture, pose: Pose, rng: &mut ChaCha8Rng) -> Patch {
+        let camera = self.augment.camera;
+        let seen = camera.is_some_and(|camera| rng.random_bool(camera.share.clamp(0.0, 1.0)));
+        let frame = match &picture.photographed {
+            Some(photographed) if seen => photographed,
+            _ => &picture.frame,
+        };
+        let turned = augment::posed(frame, pose.turns, pose.mirrored);
         let mut shown = augment::distort(&turned, &self.augment, rng);
         if self.augment.thickness > 0.0 {
             let amount = rng.random_range(-self.augment.thickness..=self.augment.thickness);
