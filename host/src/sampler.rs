@@ -33,6 +33,10 @@ pub enum Purpose {
     Verification,
     /// Which pictures set 8-bit ranges.
     Calibration,
+    /// Which classes a resample draws.
+    Bootstrap,
+    /// Galleries and probes of open-set identification.
+    OpenSet,
 }
 
 /// The random numbers for one purpose and index.
