@@ -210,11 +210,11 @@ impl Device {
         })
     }
 
-    /// The threshold on p for a gallery of so many templates.
-    fn threshold(&self, templates: usize) -> Result<f32, FpirError> {
+    /// The threshold on p for a gallery whose search counts as so many comparisons.
+    fn threshold(&self, comparisons: f64) -> Result<f32, FpirError> {
         let tail = &self.model.card().impostor_tail;
         self.fpir.map_or(Ok(self.fixed_threshold), |fpir| {
-            decide::threshold_for_fpir(tail, fpir, templates)
+            decide::threshold_for_fpir(tail, fpir, comparisons)
         })
     }
 
@@ -260,7 +260,7 @@ impl Device {
                 .tempdir()?
                 .keep(),
         };
-        let threshold = self.threshold(demo::NAMES.len())?;
+        let threshold = self.threshold(demo::NAMES.len() as f64)?;
         demo::run(&self.model, threshold, &folder, out)?;
         Ok(ExitCode::SUCCESS)
     }
@@ -277,7 +277,11 @@ impl Device {
             .iter()
             .map(|image| self.template(name, image))
             .collect::<Result<_, _>>()?;
-        let threshold = self.threshold(gallery.templates() + templates.len());
+        let mut grown = gallery.clone();
+        for template in &templates {
+            grown.enroll(name, template.embedding.clone());
+        }
+        let threshold = self.threshold(grown.comparisons());
         let alike_from = *threshold.as_ref().unwrap_or(&self.fixed_threshold);
         let alike = self.look_alikes(&gallery, &templates, alike_from);
         self.store.enroll(self.model.id(), &templates)?;
@@ -359,7 +363,7 @@ impl Device {
             path: self.store.path().to_owned(),
             name: name.to_owned(),
         })?;
-        let threshold = self.threshold(gallery.templates())?;
+        let threshold = self.threshold(gallery.comparisons())?;
         let accepted = decide::accepts(p, threshold);
         let decision = if accepted { "accepted" } else { "rejected" };
         if self.json {
@@ -394,7 +398,7 @@ impl Device {
             let path = self.store.path();
             eprintln!("warning: no class is enrolled in {path:?}: all is unknown");
         }
-        let threshold = self.threshold(gallery.templates())?;
+        let threshold = self.threshold(gallery.comparisons())?;
         let mut failed = false;
         for image in pictures(images)? {
             let look = match self.look(&image) {

@@ -78,51 +78,52 @@ pub enum FpirError {
     NoEvidence,
     /// The tail ends before the rate that is needed.
     #[error(
-        "FPIR {fpir} among {templates} templates needs an FMR of {needed:.1e}, and the model's \
+        "FPIR {fpir} over {comparisons:.1} comparisons needs an FMR of {needed:.1e}, and the model's \
          validation pairs carry no less than {carried:.1e}: ask for an FPIR of at least {least:.1e}, \
-         or enroll at most {most} templates"
+         or enroll at most {most} classes"
     )]
     OutOfReach {
         /// The FPIR that was asked for.
         fpir: f64,
-        /// Templates enrolled.
-        templates: usize,
+        /// What a search of the gallery counts as, see [`crate::gallery::Gallery::comparisons`].
+        comparisons: f64,
         /// The FMR that it needs.
         needed: f64,
         /// The lowest FMR that the tail carries.
         carried: f64,
-        /// The lowest FPIR that it carries among so many templates.
+        /// The lowest FPIR that it carries over so many comparisons.
         least: f64,
-        /// The most templates for which it carries the FPIR that was asked for.
+        /// The most classes of one template for which it carries the FPIR that was asked for.
         most: usize,
     },
 }
 
 /// False positive identification rate: the chance that a probe of no enrolled class is taken for
-/// one, where each of `templates` accepts it by itself with the chance `fmr`:
-/// 1 - (1 - fmr)^templates (ISO/IEC 19795-1, comparisons taken as independent).
-pub fn fpir(fmr: f64, templates: usize) -> f64 {
-    -(templates as f64 * (-fmr).ln_1p()).exp_m1()
+/// one, where each of `comparisons` accepts it by itself with the chance `fmr`:
+/// 1 - (1 - fmr)^comparisons (ISO/IEC 19795-1, comparisons taken as independent).
+pub fn fpir(fmr: f64, comparisons: f64) -> f64 {
+    -(comparisons * (-fmr).ln_1p()).exp_m1()
 }
 
-/// The threshold on p at which a stranger is taken for one of `templates` at the rate `fpir`
-/// (above 0, below 1), or less often. An empty gallery is one that will have one template.
+/// The threshold on p at which a stranger is taken for an enrolled class at the rate `fpir` (above 0,
+/// below 1) or less often, in a gallery whose search counts as so many `comparisons`; an empty
+/// gallery as one, that of its first template.
 ///
 /// Inverts [`fpir()`] with the upper bounds of `tail`, whose thresholds rise and whose bounds fall;
 /// between two points logit(p) is linear in ln(FMR). A rate above the tail gets its first threshold.
 ///
 /// # Errors
-/// Where the tail cannot carry so low a rate among so many templates; it says what it can.
+/// Where the tail cannot carry so low a rate in so large a gallery; it says what it can.
 pub fn threshold_for_fpir(
     tail: &[TailPoint],
     fpir: f64,
-    templates: usize,
+    comparisons: f64,
 ) -> Result<f32, FpirError> {
     let (Some(first), Some(last)) = (tail.first(), tail.last()) else {
         return Err(FpirError::NoEvidence);
     };
-    let templates = templates.max(1);
-    let needed = -((-fpir).ln_1p() / templates as f64).exp_m1();
+    let comparisons = comparisons.max(1.0);
+    let needed = -((-fpir).ln_1p() / comparisons).exp_m1();
     if needed >= first.fmr_upper {
         return Ok(first.threshold);
     }
@@ -130,10 +131,10 @@ pub fn threshold_for_fpir(
         let carried = last.fmr_upper;
         return Err(FpirError::OutOfReach {
             fpir,
-            templates,
+            comparisons,
             needed,
             carried,
-            least: self::fpir(carried, templates),
+            least: self::fpir(carried, comparisons),
             most: ((-fpir).ln_1p() / (-carried).ln_1p()) as usize,
         });
     };
@@ -165,53 +166,55 @@ mod tests {
     }
 
     #[test]
-    fn the_chances_of_all_templates_together_make_the_fpir() {
-        assert_eq!(fpir(0.1, 0), 0.0);
-        assert!((fpir(0.1, 1) - 0.1).abs() < 1e-15);
+    fn the_chances_of_all_comparisons_together_make_the_fpir() {
+        assert_eq!(fpir(0.1, 0.0), 0.0);
+        assert!((fpir(0.1, 1.0) - 0.1).abs() < 1e-15);
         // 1 - 0.9^3
-        assert!((fpir(0.1, 3) - 0.271).abs() < 1e-15);
+        assert!((fpir(0.1, 3.0) - 0.271).abs() < 1e-15);
         // Too small for 1 - x to tell: 1e-18 a thousand times.
-        assert!((fpir(1e-18, 1000) - 1e-15).abs() < 1e-20);
+        assert!((fpir(1e-18, 1000.0) - 1e-15).abs() < 1e-20);
     }
 
     #[test]
     fn a_target_fpir_becomes_the_threshold_of_the_fmr_that_it_needs() {
-        let at = |fpir, templates| threshold_for_fpir(&tail(), fpir, templates).unwrap();
-        assert!((at(0.01, 1) - 0.9).abs() < 1e-6);
-        assert!((at(0.01, 0) - 0.9).abs() < 1e-6);
-        // 1 - 0.99^2 among two templates is 0.01 for each.
-        assert!((at(0.0199, 2) - 0.9).abs() < 1e-6);
+        let at = |fpir, comparisons| threshold_for_fpir(&tail(), fpir, comparisons).unwrap();
+        assert!((at(0.01, 1.0) - 0.9).abs() < 1e-6);
+        assert!((at(0.01, 0.0) - 0.9).abs() < 1e-6);
+        // 1 - 0.99^2 over two comparisons is 0.01 for each.
+        assert!((at(0.0199, 2.0) - 0.9).abs() < 1e-6);
         // Half way in ln(FMR) from 0.01 to 0.0001: half way in logit, odds sqrt(9 * 99) = 29.85.
-        assert!((at(0.001, 1) - 29.8496 / 30.8496).abs() < 1e-6);
+        assert!((at(0.001, 1.0) - 29.8496 / 30.8496).abs() < 1e-6);
         // The tail begins at 0.1: looser is not known.
-        assert_eq!(at(0.5, 1), 0.5);
+        assert_eq!(at(0.5, 1.0), 0.5);
     }
 
     #[test]
-    fn the_threshold_rises_with_every_template() {
-        let mut before = 0.0;
-        for templates in 1..=100 {
-            let now = threshold_for_fpir(&tail(), 0.05, templates).unwrap();
-            assert!(
-                now > before,
-                "{templates} templates: {now}, before {before}"
-            );
+    fn the_threshold_rises_with_every_enrollment() {
+        let (mut gallery, mut before) = (Gallery::default(), 0.0);
+        for enrolled in 0..100 {
+            // A new class, then a second template for it.
+            gallery.enroll(&(enrolled / 2).to_string(), vec![0.0]);
+            let now = threshold_for_fpir(&tail(), 0.05, gallery.comparisons()).unwrap();
+            assert!(now > before, "template {enrolled}: {now}, before {before}");
             before = now;
         }
     }
 
     #[test]
     fn what_the_tail_cannot_carry_is_refused_with_what_it_can() {
-        let error = threshold_for_fpir(&tail(), 0.001, 50).unwrap_err();
+        let error = threshold_for_fpir(&tail(), 0.001, 50.0).unwrap_err();
         let FpirError::OutOfReach { least, most, .. } = error else {
             panic!("{error}")
         };
         // 1 - 0.9999^50 = 0.004988; ten templates of 0.0001 make 0.0009995, eleven are too many.
         assert!((least - 0.004_987_8).abs() < 1e-6, "{least}");
         assert_eq!(most, 10);
-        assert!(threshold_for_fpir(&tail(), least * 1.001, 50).is_ok());
-        assert!(threshold_for_fpir(&tail(), 0.001, most).is_ok());
-        assert_eq!(threshold_for_fpir(&[], 0.1, 1), Err(FpirError::NoEvidence));
+        assert!(threshold_for_fpir(&tail(), least * 1.001, 50.0).is_ok());
+        assert!(threshold_for_fpir(&tail(), 0.001, most as f64).is_ok());
+        assert_eq!(
+            threshold_for_fpir(&[], 0.1, 1.0),
+            Err(FpirError::NoEvidence)
+        );
     }
 
     fn decide(templates: &[(&str, f32)], threshold: f32) -> Decision {

@@ -593,7 +593,7 @@ fn print_points(card: &Card, out: &mut dyn Write) -> io::Result<()> {
     match card.impostor_tail.last() {
         Some(last) => writeln!(
             out,
-            "a target FPIR (`onelook-edge --fpir`) is carried down to {:.1e} a template",
+            "a target FPIR (`onelook-edge --fpir`) is carried down to {:.1e} for each enrolled class",
             last.fmr_upper
         ),
         None => writeln!(out, "too few pairs to promise any FPIR"),

@@ -160,6 +160,11 @@ pub fn searches(
     Ok(found)
 }
 
+/// As [`Gallery::comparisons`] has it.
+fn comparisons(classes: usize, shots: usize) -> f64 {
+    classes as f64 * (shots as f64).sqrt()
+}
+
 /// Of so many classes some stay strangers: a fifth, and one at least.
 fn most_enrolled(classes: usize) -> usize {
     classes.saturating_sub((classes / 5).max(1))
@@ -222,7 +227,8 @@ pub fn measure(
         let mut settings: Vec<(String, f32)> =
             points.map(|p| (p.name.clone(), p.threshold)).collect();
         for target in TARGETS {
-            match decide::threshold_for_fpir(&card.impostor_tail, target, size * shots) {
+            let comparisons = comparisons(size, shots);
+            match decide::threshold_for_fpir(&card.impostor_tail, target, comparisons) {
                 Ok(threshold) => settings.push((format!("fpir {target}"), threshold)),
                 Err(error) => out_of_reach.push(error.to_string()),
             }
@@ -330,8 +336,8 @@ pub fn cross_fit(groups: &[Vec<Class>], head: &Head, spec: Spec) -> Result<Vec<K
                 }
                 let found = searches(&other.0, &[], head, size, spec)?;
                 for (target, measured) in TARGETS.iter().zip(&mut measured) {
-                    let templates = size * spec.shots.max(1);
-                    if let Ok(at) = decide::threshold_for_fpir(&set.1, *target, templates) {
+                    let comparisons = comparisons(size, spec.shots.max(1));
+                    if let Ok(at) = decide::threshold_for_fpir(&set.1, *target, comparisons) {
                         measured.push([fpir(&found, at), fnir(&found, at)]);
                     }
                 }
