@@ -89,6 +89,8 @@ pub struct Calibration {
     pub ece_before: f64,
     /// Expected calibration error of the calibrated head, 0 to 1.
     pub ece: f64,
+    /// The same for pairs within one part (group) alone, of the part where it is highest.
+    pub ece_worst_part: f64,
     /// The calibrated head, from low p to high.
     pub reliability: Vec<ReliabilityBin>,
 }

@@ -116,6 +116,7 @@ pub fn fit(genuine: &[f64], impostor: &[f64]) -> Platt {
 /// bins without pairs are left out. Of (p, whether genuine).
 pub fn reliability(scores: &[(f64, bool)]) -> Vec<ReliabilityBin> {
     let genuine = scores.iter().filter(|(_, genuine)| *genuine).count();
+    // Of no pairs of a kind there is no weight, and it is not asked for.
     let weight = |is_genuine: bool| match is_genuine {
         true => 0.5 / genuine as f64,
         false => 0.5 / (scores.len() - genuine) as f64,
@@ -173,6 +174,13 @@ pub fn calibrate(pairs: &Pairs, head: &Head, part_of: &[usize]) -> (Head, Calibr
         .iter()
         .map(|pair| score(fits[parts_of(pair)[0]], pair))
         .collect();
+    let within = (0..parts).map(|part| {
+        let judged = pairs.iter().zip(&after);
+        let inside = judged.filter(|(pair, _)| parts_of(pair) == [part, part]);
+        let scores: Vec<_> = inside.map(|(_, score)| *score).collect();
+        expected_calibration_error(&reliability(&scores))
+    });
+    let ece_worst_part = within.fold(0.0, f64::max);
     let bins = reliability(&after);
     let fit = fit_to(&|_| true);
     let calibration = Calibration {
@@ -184,6 +192,7 @@ pub fn calibrate(pairs: &Pairs, head: &Head, part_of: &[usize]) -> (Head, Calibr
         ),
         ece_before: expected_calibration_error(&reliability(&before)),
         ece: expected_calibration_error(&bins),
+        ece_worst_part,
         reliability: bins,
     };
     (fit.fold(head), calibration)

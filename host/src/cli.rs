@@ -563,11 +563,13 @@ fn print_points(card: &Card, out: &mut dyn Write) -> io::Result<()> {
     let calibration = &card.calibration;
     writeln!(
         out,
-        "p calibrated by scale {:.4}, offset {:.4}: expected calibration error {:.2} %, before {:.2} %",
+        "p calibrated by scale {:.4}, offset {:.4}: expected calibration error {:.2} %, before \
+         {:.2} %; within the worst part {:.2} %",
         calibration.scale,
         calibration.offset,
         100.0 * calibration.ece,
-        100.0 * calibration.ece_before
+        100.0 * calibration.ece_before,
+        100.0 * calibration.ece_worst_part
     )?;
     writeln!(out, "  {}", calibration.protocol)?;
     writeln!(out, "thresholds on p, from validation pairs:")?;

@@ -157,6 +157,7 @@ pub fn export(
             protocol: "draft".to_owned(),
             ece_before: 0.0,
             ece: 0.0,
+            ece_worst_part: 0.0,
             reliability: Vec::new(),
         },
         operating_points: vec![OperatingPoint {
