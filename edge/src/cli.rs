@@ -287,8 +287,10 @@ impl Device {
         self.store.enroll(self.model.id(), &templates)?;
         for (other, p) in &alike {
             eprintln!(
-                "warning: {name:?} looks like {other:?} (p {p:.3}, accepted from {alike_from:.3}): \
-                 they will be taken for one another"
+                "warning: {name:?} looks like {other:?} (p {}, accepted from {}): they will be taken \
+                 for one another",
+                shown(*p),
+                shown(alike_from)
             );
         }
         // It is enrolled all the same: another target will do.
@@ -326,12 +328,10 @@ impl Device {
     }
 
     fn accepted_from(&self, threshold: f32) -> String {
-        // Near 1 the decimals that tell are further back.
-        let decimals = if threshold < 0.99 { 3 } else { 6 };
         let target = self
             .fpir
             .map_or(String::new(), |fpir| format!(" for FPIR {fpir}"));
-        format!("accepted from {threshold:.decimals$}{target}")
+        format!("accepted from {}{target}", shown(threshold))
     }
 
     /// Enrolled classes that one of the templates would be accepted as, with the highest p of each.
@@ -380,8 +380,9 @@ impl Device {
         } else {
             writeln!(
                 out,
-                "{}: {decision} as {name}, p {p:.3} ({})",
+                "{}: {decision} as {name}, p {} ({})",
                 image.display(),
+                shown(p),
                 self.accepted_from(threshold)
             )?;
         }
@@ -456,8 +457,8 @@ impl Device {
             return writeln!(out, "{line}");
         }
         let name = name.map_or(String::new(), |name| format!(" {name}"));
-        let p = p.map_or(String::new(), |p| format!(", p {p:.3}"));
-        let next = runner_up.map_or(String::new(), |p| format!(", next {p:.3}"));
+        let p = p.map_or(String::new(), |p| format!(", p {}", shown(p)));
+        let next = runner_up.map_or(String::new(), |p| format!(", next {}", shown(p)));
         let accepted = self.accepted_from(threshold);
         writeln!(
             out,
@@ -618,6 +619,12 @@ impl Device {
         self.store.replace(&contents, self.model.id(), &templates)?;
         Ok(templates.len())
     }
+}
+
+/// p for people; near 1 the decimals that tell are further back.
+fn shown(p: f32) -> String {
+    let decimals = if p < 0.99 { 3 } else { 6 };
+    format!("{p:.decimals$}")
 }
 
 /// A rate above 0 and below 1.

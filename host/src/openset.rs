@@ -437,4 +437,34 @@ mod tests {
         assert!(filled.iter().all(|search| search.class < 10));
         assert!(searches(&known[..1], &[], &head(), 1, spec).is_err());
     }
+
+    #[test]
+    fn crosswise_thresholds_are_measured_on_every_two_groups_against_the_others() {
+        let class =
+            |at: usize| (0..3).map(move |picture| vec![(at * 3) as f32 + picture as f32 * 0.3]);
+        let group = |g: usize| {
+            (0..8)
+                .map(|c| class((g * 8 + c) * 5 % 37).collect())
+                .collect()
+        };
+        let groups: Vec<Vec<Class>> = (0..4).map(group).collect();
+        let spec = Spec {
+            shots: 1,
+            searches: 200,
+            seed: 1,
+        };
+        let rows = cross_fit(&groups, &head(), spec).unwrap();
+        // Two of 4 groups are chosen in 6 ways, and measured both ways round.
+        let first = rows.iter().find(|row| row.gallery == 1).unwrap();
+        assert_eq!(first.splits, 12);
+        for row in &rows {
+            assert!(
+                row.kept <= row.splits && row.mean_fpir <= row.most_fpir,
+                "{row:?}"
+            );
+            // 16 classes on a side, a fifth of them strangers.
+            assert!(row.gallery <= 10, "{row:?}");
+        }
+        assert!(cross_fit(&groups[..3], &head(), spec).is_err());
+    }
 }
