@@ -11,7 +11,7 @@ use std::time::Instant;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use serde_json::{Value, json};
 
-use crate::decide::{self, Decision};
+use crate::decide::{self, Decision, FpirError};
 use crate::demo;
 use crate::frame::Frame;
 use crate::gallery::Gallery;
@@ -57,6 +57,10 @@ struct Common {
     /// model's own choice otherwise
     #[arg(long, global = true, value_name = "NAME")]
     point: Option<String>,
+    /// Instead of an operating point, the rate at which strangers may be taken for an enrolled
+    /// class (FPIR, above 0, below 1): the threshold then follows from the size of the gallery
+    #[arg(long, global = true, value_name = "RATE", value_parser = rate, conflicts_with = "point")]
+    fpir: Option<f64>,
     /// A JSON object a line instead of text
     #[arg(long, global = true)]
     json: bool,
@@ -175,7 +179,10 @@ fn run(cli: Cli, out: &mut dyn Write) -> Result<ExitCode, Failure> {
 struct Device {
     model: Model,
     store: Store,
-    threshold: f32,
+    /// Of the operating point.
+    fixed_threshold: f32,
+    /// The target that sets the threshold instead.
+    fpir: Option<f64>,
     json: bool,
 }
 
@@ -192,13 +199,22 @@ impl Device {
             Some(path) => Model::load(path)?,
             None => Model::from_bytes(SHIPPED, "the shipped model")?,
         };
-        let threshold = model.operating_point(common.point.as_deref())?.threshold;
+        let fixed_threshold = model.operating_point(common.point.as_deref())?.threshold;
         let store = Store::at(common.gallery.unwrap_or_else(default_gallery));
         Ok(Self {
             model,
             store,
-            threshold,
+            fixed_threshold,
+            fpir: common.fpir,
             json: common.json,
+        })
+    }
+
+    /// The threshold on p for a gallery whose search counts as so many comparisons.
+    fn threshold(&self, comparisons: f64) -> Result<f32, FpirError> {
+        let tail = &self.model.card().impostor_tail;
+        self.fpir.map_or(Ok(self.fixed_threshold), |fpir| {
+            decide::threshold_for_fpir(tail, fpir, comparisons)
         })
     }
 
@@ -244,7 +260,8 @@ impl Device {
                 .tempdir()?
                 .keep(),
         };
-        demo::run(&self.model, self.threshold, &folder, out)?;
+        let threshold = self.threshold(demo::NAMES.len() as f64)?;
+        demo::run(&self.model, threshold, &folder, out)?;
         Ok(ExitCode::SUCCESS)
     }
 
@@ -260,14 +277,25 @@ impl Device {
             .iter()
             .map(|image| self.template(name, image))
             .collect::<Result<_, _>>()?;
-        let alike = self.look_alikes(&gallery, &templates);
+        let mut grown = gallery.clone();
+        for template in &templates {
+            grown.enroll(name, template.embedding.clone());
+        }
+        let threshold = self.threshold(grown.comparisons());
+        let alike_from = *threshold.as_ref().unwrap_or(&self.fixed_threshold);
+        let alike = self.look_alikes(&gallery, &templates, alike_from);
         self.store.enroll(self.model.id(), &templates)?;
         for (other, p) in &alike {
             eprintln!(
-                "warning: {name:?} looks like {other:?} (p {p:.3}, accepted from {:.3}): they will \
-                 be taken for one another",
-                self.threshold
+                "warning: {name:?} looks like {other:?} (p {}, accepted from {}): they will be taken \
+                 for one another",
+                shown(*p),
+                shown(alike_from)
             );
+        }
+        // It is enrolled all the same: another target will do.
+        if let Err(error) = &threshold {
+            eprintln!("warning: {error}");
         }
         if self.json {
             let alike: Vec<Value> = alike
@@ -279,24 +307,45 @@ impl Device {
                 "templates": templates.len(),
                 "look_alikes": alike,
                 "gallery": self.store.path(),
+                "threshold": threshold.ok(),
+                "fpir": self.fpir,
             });
             writeln!(out, "{line}")?;
         } else {
             let count = templates.len();
             let s = if count == 1 { "" } else { "s" };
             let path = self.store.path().display();
-            writeln!(out, "enrolled {name} from {count} picture{s} in {path}")?;
+            let accepted = match (threshold, self.fpir) {
+                (Ok(threshold), Some(_)) => format!(", {}", self.accepted_from(threshold)),
+                _ => String::new(),
+            };
+            writeln!(
+                out,
+                "enrolled {name} from {count} picture{s} in {path}{accepted}"
+            )?;
         }
         Ok(ExitCode::SUCCESS)
     }
 
+    fn accepted_from(&self, threshold: f32) -> String {
+        let target = self
+            .fpir
+            .map_or(String::new(), |fpir| format!(" for FPIR {fpir}"));
+        format!("accepted from {}{target}", shown(threshold))
+    }
+
     /// Enrolled classes that one of the templates would be accepted as, with the highest p of each.
-    fn look_alikes(&self, gallery: &Gallery, templates: &[Template]) -> Vec<(String, f32)> {
+    fn look_alikes(
+        &self,
+        gallery: &Gallery,
+        templates: &[Template],
+        threshold: f32,
+    ) -> Vec<(String, f32)> {
         let mut alike: BTreeMap<String, f32> = BTreeMap::new();
         for template in templates {
             for other in gallery.names().filter(|other| *other != template.name) {
                 if let Some(p) = self.p(gallery, other, &template.embedding)
-                    && decide::accepts(p, self.threshold)
+                    && decide::accepts(p, threshold)
                 {
                     let highest = alike.entry(other.to_owned()).or_insert(p);
                     *highest = highest.max(p);
@@ -314,7 +363,8 @@ impl Device {
             path: self.store.path().to_owned(),
             name: name.to_owned(),
         })?;
-        let accepted = decide::accepts(p, self.threshold);
+        let threshold = self.threshold(gallery.comparisons())?;
+        let accepted = decide::accepts(p, threshold);
         let decision = if accepted { "accepted" } else { "rejected" };
         if self.json {
             let line = json!({
@@ -322,16 +372,18 @@ impl Device {
                 "decision": decision,
                 "name": name,
                 "p": p,
-                "threshold": self.threshold,
+                "threshold": threshold,
+                "fpir": self.fpir,
                 "embed_ms": look.embed_ms,
             });
             writeln!(out, "{line}")?;
         } else {
             writeln!(
                 out,
-                "{}: {decision} as {name}, p {p:.3} (accepted from {:.3})",
+                "{}: {decision} as {name}, p {} ({})",
                 image.display(),
-                self.threshold
+                shown(p),
+                self.accepted_from(threshold)
             )?;
         }
         Ok(if accepted {
@@ -347,6 +399,7 @@ impl Device {
             let path = self.store.path();
             eprintln!("warning: no class is enrolled in {path:?}: all is unknown");
         }
+        let threshold = self.threshold(gallery.comparisons())?;
         let mut failed = false;
         for image in pictures(images)? {
             let look = match self.look(&image) {
@@ -365,8 +418,8 @@ impl Device {
             };
             let head = self.model.head();
             let nearest = gallery.nearest(&look.embedding, head);
-            let decision = decide::identify(nearest, head, self.threshold);
-            self.print_decision(&image, &decision, look.embed_ms, out)?;
+            let decision = decide::identify(nearest, head, threshold);
+            self.print_decision(&image, &decision, threshold, look.embed_ms, out)?;
         }
         Ok(if failed {
             ExitCode::from(FAILED)
@@ -379,6 +432,7 @@ impl Device {
         &self,
         image: &Path,
         decision: &Decision,
+        threshold: f32,
         embed_ms: f64,
         out: &mut dyn Write,
     ) -> io::Result<()> {
@@ -396,14 +450,21 @@ impl Device {
                 "name": name,
                 "p": p,
                 "runner_up": runner_up,
+                "threshold": threshold,
+                "fpir": self.fpir,
                 "embed_ms": embed_ms,
             });
             return writeln!(out, "{line}");
         }
         let name = name.map_or(String::new(), |name| format!(" {name}"));
-        let p = p.map_or(String::new(), |p| format!(", p {p:.3}"));
-        let next = runner_up.map_or(String::new(), |p| format!(", next {p:.3}"));
-        writeln!(out, "{}: {word}{name}{p}{next}", image.display())
+        let p = p.map_or(String::new(), |p| format!(", p {}", shown(p)));
+        let next = runner_up.map_or(String::new(), |p| format!(", next {}", shown(p)));
+        let accepted = self.accepted_from(threshold);
+        writeln!(
+            out,
+            "{}: {word}{name}{p}{next} ({accepted})",
+            image.display()
+        )
     }
 
     fn gallery(&self, command: GalleryCommand, out: &mut dyn Write) -> Result<ExitCode, Failure> {
@@ -558,6 +619,21 @@ impl Device {
         self.store.replace(&contents, self.model.id(), &templates)?;
         Ok(templates.len())
     }
+}
+
+/// p for people; near 1 the decimals that tell are further back.
+fn shown(p: f32) -> String {
+    let decimals = if p < 0.99 { 3 } else { 6 };
+    format!("{p:.decimals$}")
+}
+
+/// A rate above 0 and below 1.
+fn rate(text: &str) -> Result<f64, String> {
+    let rate: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    if rate > 0.0 && rate < 1.0 {
+        return Ok(rate);
+    }
+    Err("must be above 0 and below 1, such as 0.01".to_owned())
 }
 
 fn named(path: &Path, blank: Blank) -> String {

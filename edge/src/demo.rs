@@ -29,7 +29,7 @@ pub const SHOWN: [(usize, usize); 8] = [
     (2, 2),
 ];
 /// What the signs are enrolled as, when they are first seen; the last sign never is.
-const NAMES: [&str; 2] = ["alpha", "beta"];
+pub const NAMES: [&str; 2] = ["alpha", "beta"];
 
 const STAGES: [&str; 6] = ["decode", "locate", "patch", "embed", "match", "draw"];
 

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tract_onnx::prelude::*;
 
+use crate::decide::TailPoint;
 use crate::head::Head;
 use crate::preprocess::{InputSpec, Patch};
 
@@ -20,7 +21,7 @@ use crate::preprocess::{InputSpec, Patch};
 pub use tract_onnx::pb as onnx;
 
 /// The card's version; another one is refused.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 /// The largest model file that is read, in bytes.
 pub const MAX_FILE_BYTES: u64 = 512 << 20;
 /// The graph's input: [N, channels, side, side].
@@ -46,12 +47,17 @@ pub struct Card {
     pub precision: Precision,
     /// How a picture becomes input.
     pub input: InputSpec,
-    /// How two embeddings are compared.
+    /// How two embeddings are compared; calibrated.
     pub head: Head,
+    /// How the head was calibrated, and how well.
+    pub calibration: Calibration,
     /// Thresholds on p with the error rates that were measured at them, on validation data.
     pub operating_points: Vec<OperatingPoint>,
     /// The name of the operating point that is used where none is asked for.
     pub default_point: String,
+    /// The upper tail of impostor scores on validation data, thresholds rising: what turns a
+    /// target FPIR into a threshold. Empty where validation had too few pairs.
+    pub impostor_tail: Vec<TailPoint>,
     /// Where the weights come from.
     pub provenance: Provenance,
     /// What this very file scored.
@@ -68,6 +74,39 @@ pub enum Precision {
     Int8,
 }
 
+/// How p became a probability: logit(p) = scale * trained logit + offset (Platt 1999), folded into
+/// the head. Genuine and impostor pairs count alike, so p is right where both are equally likely.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Calibration {
+    /// Factor of the trained logit, above 0; 1 where it was left alone.
+    pub scale: f64,
+    /// What was added; 0 where it was left alone.
+    pub offset: f64,
+    /// How the errors below were measured.
+    pub protocol: String,
+    /// Expected calibration error of the trained head, 0 to 1.
+    pub ece_before: f64,
+    /// Expected calibration error of the calibrated head, 0 to 1.
+    pub ece: f64,
+    /// The same for pairs within one part (group) alone, of the part where it is highest.
+    pub ece_worst_part: f64,
+    /// The calibrated head, from low p to high.
+    pub reliability: Vec<ReliabilityBin>,
+}
+
+/// Pairs of about the same p.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReliabilityBin {
+    /// Share of all pairs, genuine and impostor ones weighing a half each, 0 to 1.
+    pub share: f64,
+    /// Mean p of its pairs.
+    pub p: f64,
+    /// Share of its pairs that is genuine, 0 to 1: equal to p where p is calibrated.
+    pub genuine: f64,
+}
+
 /// A threshold and what it costs.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -78,8 +117,12 @@ pub struct OperatingPoint {
     pub threshold: f32,
     /// Share of impostor pairs accepted, 0 to 1.
     pub fmr: f64,
+    /// Its 95 % interval over resampled classes: [low, high].
+    pub fmr_ci95: [f64; 2],
     /// Share of genuine pairs rejected, 0 to 1.
     pub fnmr: f64,
+    /// Its 95 % interval over resampled classes: [low, high].
+    pub fnmr_ci95: [f64; 2],
     /// Genuine pairs measured.
     pub genuine_pairs: u64,
     /// Impostor pairs measured.
@@ -403,6 +446,15 @@ fn check(card: &Card) -> Result<(), String> {
     }
     if points.iter().all(|point| point.name != card.default_point) {
         return Err(format!("no operating point {:?}", card.default_point));
+    }
+    let open = |value: f64| value > 0.0 && value < 1.0;
+    let tail = &card.impostor_tail;
+    let rises = tail
+        .windows(2)
+        .all(|two| two[0].threshold < two[1].threshold && two[0].fmr_upper > two[1].fmr_upper);
+    let inside = |point: &TailPoint| open(point.threshold.into()) && open(point.fmr_upper);
+    if !rises || !tail.iter().all(inside) {
+        return Err("the tail of impostor scores does not fall".to_owned());
     }
     Ok(())
 }

@@ -18,9 +18,10 @@ use crate::augment::camera::{self, Disturbance, Session};
 use crate::clip;
 use crate::config::Recipe;
 use crate::dataset::{self, Dataset};
-use crate::eval::{self, Accuracy, Verification};
+use crate::eval::{self, Accuracy, Rule, Verification};
 use crate::export;
 use crate::glyphs::{self, GlyphsSpec};
+use crate::openset::{self, Kept, OpenSet};
 use crate::oracle;
 use crate::sampler::{self, Purpose, TrialSpec};
 use crate::train::{self, Compute, Ending};
@@ -106,7 +107,7 @@ struct EvalArgs {
     #[arg(long, required_unless_present = "baseline")]
     model: Option<PathBuf>,
     /// Official runs (all_runs.zip or its folder): 20 x 20 within-alphabet one-shot trials
-    #[arg(long, conflicts_with_all = ["data", "pairs", "ways", "shots", "trials", "within_group", "seed"], required_unless_present = "data")]
+    #[arg(long, conflicts_with_all = ["data", "pairs", "ways", "shots", "rule", "trials", "within_group", "seed"], required_unless_present = "data")]
     runs: Option<PathBuf>,
     /// A published distance on the official runs instead of a model, to check the harness
     #[arg(long, value_enum, requires = "runs", conflicts_with = "model")]
@@ -123,14 +124,23 @@ struct EvalArgs {
     /// Pictures enrolled of each class
     #[arg(long, default_value_t = 1)]
     shots: usize,
+    /// How several pictures of a class are compared
+    #[arg(long, value_enum, default_value = "device")]
+    rule: Rule,
     /// Random trials
     #[arg(long, default_value_t = 10_000)]
     trials: usize,
+    /// Identify with strangers among the probes instead: FPIR and FNIR against gallery size
+    #[arg(long, requires = "data", requires = "model", conflicts_with_all = ["ways", "within_group", "pairs", "rule"])]
+    open_set: bool,
+    /// Set the thresholds for target FPIRs on some groups and measure them on the others
+    #[arg(long, requires = "open_set")]
+    cross_fit: bool,
     /// Draw the classes of a trial, or the two of an impostor pair, from one group
     #[arg(long)]
     within_group: bool,
     /// Verify so many random pairs, half of them genuine, instead of trials
-    #[arg(long, conflicts_with_all = ["ways", "shots", "trials"])]
+    #[arg(long, conflicts_with_all = ["ways", "shots", "rule", "trials"])]
     pairs: Option<usize>,
     /// Seed of the trials or pairs
     #[arg(long, default_value_t = 1)]
@@ -331,14 +341,37 @@ fn eval_command(args: EvalArgs, out: &mut dyn Write) -> Result<ExitCode, Failure
         return Err("--data needs --model".into());
     };
     let mut data = open_data(source)?;
+    let mut trained = None;
     if args.held_out {
-        data = held_out(data, model.card())?;
+        let (unseen, seen) = held_out(data, model.card())?;
+        (data, trained) = (unseen, Some(seen));
     }
     let blank = sampler::drop_blank(&mut data, &model.card().input);
     for skipped in data.skipped.iter().chain(&blank) {
         eprintln!("skipped {}: {}", skipped.source, skipped.reason);
     }
     let embeddings = eval::embed_all(&model, &data)?;
+    if args.open_set {
+        let spec = openset::Spec {
+            shots: args.shots,
+            searches: args.trials,
+            seed: args.seed,
+        };
+        if args.cross_fit {
+            let rows = openset::cross_fit(&embeddings, model.head(), spec)?;
+            return print_cross_fit(&rows, args.json, out);
+        }
+        let mut trained = trained.filter(|trained| trained.classes() > 0);
+        let fill = match &mut trained {
+            Some(trained) => {
+                sampler::drop_blank(trained, &model.card().input);
+                eval::embed_all(&model, trained)?.concat()
+            }
+            None => Vec::new(),
+        };
+        let result = openset::measure(model.card(), &embeddings.concat(), &fill, spec)?;
+        return print_open_set(&result, args.json, out);
+    }
     if let Some(pairs) = args.pairs {
         let scope = if args.within_group {
             "within group"
@@ -367,7 +400,7 @@ fn eval_command(args: EvalArgs, out: &mut dyn Write) -> Result<ExitCode, Failure
         trials: args.trials,
         within_group: args.within_group,
     };
-    let accuracy = eval::trials(&embeddings, model.head(), &data, spec, args.seed)?;
+    let accuracy = eval::trials(&embeddings, model.head(), &data, spec, args.rule, args.seed)?;
     print_accuracy(&accuracy, args.json, out)
 }
 
@@ -405,25 +438,33 @@ fn camera_command(args: &CameraArgs, out: &mut dyn Write) -> Result<ExitCode, Fa
     Ok(ExitCode::SUCCESS)
 }
 
-/// The part of `data` that the model never trained on, by the names in its card.
-fn held_out(data: Dataset, card: &Card) -> Result<Dataset, Failure> {
+/// The part of `data` that the model never trained on, by the names in its card, and the rest.
+fn held_out(data: Dataset, card: &Card) -> Result<(Dataset, Dataset), Failure> {
     let names = &card.provenance.validation;
-    let mut data = data;
-    if data.groups.len() == 1 {
-        data.groups[0]
-            .classes
-            .retain(|class| names.contains(&class.name));
+    let (rest, held) = if let [only] = data.groups.as_slice() {
+        let part = |held: bool| {
+            let mut group = only.clone();
+            group
+                .classes
+                .retain(|class| names.contains(&class.name) == held);
+            Dataset {
+                name: data.name.clone(),
+                groups: vec![group],
+                skipped: Vec::new(),
+            }
+        };
+        (part(false), part(true))
     } else {
-        data = data.split(names).1;
-    }
-    if data.classes() == 0 {
+        data.split(names)
+    };
+    if held.classes() == 0 {
         return Err(format!(
             "none of the model's held-out groups ({}) is in the data",
             names.join(", ")
         )
         .into());
     }
-    Ok(data)
+    Ok((held, rest))
 }
 
 fn print_accuracy(result: &Accuracy, json: bool, out: &mut dyn Write) -> Result<ExitCode, Failure> {
@@ -451,6 +492,69 @@ fn print_accuracy(result: &Accuracy, json: bool, out: &mut dyn Write) -> Result<
         100.0 * result.ci95[0],
         100.0 * result.ci95[1]
     )?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A share in per cent with its interval.
+fn percent(share: f64, ci95: [f64; 2]) -> String {
+    let [low, high] = ci95.map(|end| 100.0 * end);
+    format!("{:.2} % ({low:.2} to {high:.2})", 100.0 * share)
+}
+
+fn print_open_set(result: &OpenSet, json: bool, out: &mut dyn Write) -> Result<ExitCode, Failure> {
+    if json {
+        writeln!(out, "{}", serde_json::to_string(result)?)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    writeln!(out, "{}", result.protocol)?;
+    writeln!(
+        out,
+        "gallery  trained on  threshold              FPIR                       FNIR"
+    )?;
+    for row in &result.rows {
+        writeln!(
+            out,
+            "{:>7}  {:>10}  {:<10} {:.6}   {:<25}  {}",
+            row.gallery,
+            row.trained,
+            row.setting,
+            row.threshold,
+            percent(row.fpir, row.fpir_ci95),
+            percent(row.fnir, row.fnir_ci95)
+        )?;
+    }
+    for reason in &result.out_of_reach {
+        writeln!(out, "out of reach: {reason}")?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print_cross_fit(rows: &[Kept], json: bool, out: &mut dyn Write) -> Result<ExitCode, Failure> {
+    if json {
+        writeln!(out, "{}", serde_json::to_string(rows)?)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    writeln!(
+        out,
+        "thresholds for a target FPIR, set on some groups and measured on the others"
+    )?;
+    writeln!(
+        out,
+        "gallery  target  FPIR: mean     most  kept in splits   FNIR: mean"
+    )?;
+    for row in rows {
+        writeln!(
+            out,
+            "{:>7}  {:>6}  {:>8.2} %  {:>6.2} %  {:>5} of {:<5}    {:>8.2} %",
+            row.gallery,
+            row.target,
+            100.0 * row.mean_fpir,
+            100.0 * row.most_fpir,
+            row.kept,
+            row.splits,
+            100.0 * row.mean_fnir
+        )?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -541,20 +645,46 @@ fn export_command(args: ExportArgs, out: &mut dyn Write) -> Result<ExitCode, Fai
 }
 
 fn print_points(card: &Card, out: &mut dyn Write) -> io::Result<()> {
+    let calibration = &card.calibration;
+    writeln!(
+        out,
+        "p calibrated by scale {:.4}, offset {:.4}: expected calibration error {:.2} %, before \
+         {:.2} %; within the worst part {:.2} %",
+        calibration.scale,
+        calibration.offset,
+        100.0 * calibration.ece,
+        100.0 * calibration.ece_before,
+        100.0 * calibration.ece_worst_part
+    )?;
+    writeln!(out, "  {}", calibration.protocol)?;
     writeln!(out, "thresholds on p, from validation pairs:")?;
     for point in &card.operating_points {
         writeln!(
             out,
-            "  {:<9} p >= {:.4}  FMR {:.4} %  FNMR {:.2} %  ({} genuine, {} impostor pairs)",
+            "  {:<9} p >= {:.4}  FMR {:.4} % ({:.4} to {:.4})  FNMR {}",
             point.name,
             point.threshold,
             100.0 * point.fmr,
-            100.0 * point.fnmr,
-            point.genuine_pairs,
-            point.impostor_pairs
+            100.0 * point.fmr_ci95[0],
+            100.0 * point.fmr_ci95[1],
+            percent(point.fnmr, point.fnmr_ci95)
         )?;
     }
-    Ok(())
+    if let Some(point) = card.operating_points.first() {
+        writeln!(
+            out,
+            "  from {} genuine, {} impostor pairs; 95 % intervals over resampled classes",
+            point.genuine_pairs, point.impostor_pairs
+        )?;
+    }
+    match card.impostor_tail.last() {
+        Some(last) => writeln!(
+            out,
+            "a target FPIR (`onelook-edge --fpir`) is carried down to {:.1e} for each enrolled class",
+            last.fmr_upper
+        ),
+        None => writeln!(out, "too few pairs to promise any FPIR"),
+    }
 }
 
 fn inspect(path: &Path, as_json: bool, out: &mut dyn Write) -> Result<ExitCode, Failure> {
@@ -597,6 +727,15 @@ fn inspect(path: &Path, as_json: bool, out: &mut dyn Write) -> Result<ExitCode, 
             .copied()
             .fold(f32::NEG_INFINITY, f32::max)
     )?;
+    for bin in &card.calibration.reliability {
+        writeln!(
+            out,
+            "reliability p {:.3}: genuine {:.3} ({:.2} % of pairs)",
+            bin.p,
+            bin.genuine,
+            100.0 * bin.share
+        )?;
+    }
     print_points(card, out)?;
     writeln!(
         out,

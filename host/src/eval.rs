@@ -169,6 +169,54 @@ fn names(gallery: &Gallery, query: &[f32], head: &Head, answer: usize) -> bool {
         .is_some_and(|nearest| !nearest.is_tie() && nearest.best.name == answer.to_string())
 }
 
+/// How the templates of a class make one distance to a probe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Rule {
+    /// As the device does: half the nearest template, half the mean embedding
+    Device,
+    /// The nearest template
+    Nearest,
+    /// The mean embedding
+    MeanEmbedding,
+    /// The mean of the distances
+    MeanDistance,
+    /// -ln of the mean of e^-distance
+    SoftMinimum,
+}
+
+impl Rule {
+    /// The distance of `probe` to the class of `templates`, of which there is at least one.
+    fn distance(self, templates: &[&Vec<f32>], probe: &[f32], head: &Head) -> f32 {
+        let each = templates
+            .iter()
+            .map(|template| head.distance(template, probe));
+        let count = templates.len() as f32;
+        match self {
+            Rule::Device => {
+                let mut gallery = Gallery::default();
+                for template in templates {
+                    gallery.enroll("", (*template).clone());
+                }
+                gallery
+                    .distance_to("", probe, head)
+                    .unwrap_or(f32::INFINITY)
+            }
+            Rule::Nearest => each.fold(f32::INFINITY, f32::min),
+            Rule::MeanDistance => each.sum::<f32>() / count,
+            Rule::MeanEmbedding => {
+                let column = |j: usize| templates.iter().map(|t| t[j]).sum::<f32>() / count;
+                let mean: Vec<f32> = (0..probe.len()).map(column).collect();
+                head.distance(&mean, probe)
+            }
+            Rule::SoftMinimum => {
+                let least = each.clone().fold(f32::INFINITY, f32::min);
+                let sum: f32 = each.map(|distance| (least - distance).exp()).sum();
+                least - (sum / count).ln()
+            }
+        }
+    }
+}
+
 /// Every picture of `data`, embedded.
 ///
 /// # Errors
@@ -224,7 +272,7 @@ fn embed(model: &Model, frames: &[(&Frame, String)]) -> Result<Vec<Vec<f32>>, Ev
     Ok(rows)
 }
 
-/// Random trials, seeded; see [`sampler::trials`].
+/// Random trials, seeded; see [`sampler::trials`]. The class nearest by `rule` is the answer.
 ///
 /// # Errors
 /// `Impossible`.
@@ -233,20 +281,24 @@ pub fn trials(
     head: &Head,
     data: &Dataset,
     spec: TrialSpec,
+    rule: Rule,
     seed: u64,
 ) -> Result<Accuracy, EvalError> {
     let trials = sampler::trials(data, spec, seed).map_err(EvalError::Impossible)?;
     let mut parts: Vec<Part> = Vec::new();
     for trial in &trials {
-        let mut gallery = Gallery::default();
-        for (way, (&(g, c), support)) in trial.classes.iter().zip(&trial.support).enumerate() {
-            for &picture in support {
-                gallery.enroll(&way.to_string(), embeddings[g][c][picture].clone());
-            }
-        }
         let (g, c) = trial.classes[trial.answer];
         let query = &embeddings[g][c][trial.query];
-        let right = names(&gallery, query, head, trial.answer);
+        let classes = trial.classes.iter().zip(&trial.support);
+        let distances: Vec<f32> = classes
+            .map(|(&(g, c), support)| {
+                let pictures = support.iter().map(|&picture| &embeddings[g][c][picture]);
+                rule.distance(&pictures.collect::<Vec<_>>(), query, head)
+            })
+            .collect();
+        let own = distances[trial.answer];
+        let mut others = distances.iter().enumerate();
+        let right = others.all(|(way, distance)| way == trial.answer || *distance > own);
         let name = if spec.within_group {
             data.groups[g].name.as_str()
         } else {
@@ -268,8 +320,12 @@ pub fn trials(
         part.correct += u64::from(right);
     }
     parts.sort_by(|a, b| a.name.cmp(&b.name));
+    let by_rule = match rule {
+        Rule::Device => String::new(),
+        other => format!(", by {other:?}"),
+    };
     let protocol = format!(
-        "{} random trials, {}-way {}-shot {}, seed {seed}, {}",
+        "{} random trials, {}-way {}-shot {}, seed {seed}, {}{by_rule}",
         trials.len(),
         trials.first().map_or(0, |trial| trial.classes.len()),
         spec.shots.max(1),

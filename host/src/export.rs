@@ -1,22 +1,24 @@
-//! Makes a model file of a run: folds, quantises, measures on validation data, writes, reopens it
+//! Makes a model file of a run: folds, quantises, calibrates and measures on validation data, writes, reopens it
 //! as the device would, and leaves a file that agrees with the trainer or none. Knows runs and
 //! model files; opens no test data.
 
 use std::path::PathBuf;
 
 use onelook_edge::model::{
-    self, Card, FORMAT, Model, ModelError, OperatingPoint, Precision, Provenance, Score,
+    self, Calibration, Card, FORMAT, Model, ModelError, OperatingPoint, Precision, Provenance,
+    Score,
 };
 use onelook_edge::preprocess::patch;
 use onelook_edge::whole;
 use rand::seq::SliceRandom;
 use serde::Serialize;
 
+use crate::calibrate;
 use crate::dataset::Dataset;
-use crate::eval::{self, Accuracy, Embeddings, EvalError, PairScores};
+use crate::eval::{self, Accuracy, Embeddings, EvalError, Rule};
 use crate::graph::{self, Weights};
-use crate::metrics;
 use crate::network::Twin;
+use crate::points::{self, Pairs, Points};
 use crate::quantize;
 use crate::sampler::{Purpose, TrialSpec, stream};
 use crate::train::{self, Progress, RunFile, TrainError};
@@ -27,8 +29,6 @@ pub const F32_BOUND: f32 = 1e-4;
 pub const INT8_BOUND: f32 = 0.1;
 /// Pictures that set the 8-bit ranges.
 const CALIBRATION_PICTURES: usize = 512;
-/// Validation pictures whose pairs set the thresholds, at most.
-const POINT_PICTURES: usize = 4000;
 /// Validation trials behind the score of a file.
 const TRIALS: usize = 5000;
 /// Pictures on which the file is compared with Burn.
@@ -151,15 +151,27 @@ pub fn export(
         precision: Precision::F32,
         input: input.clone(),
         head: plain.head.clone(),
+        calibration: Calibration {
+            scale: 1.0,
+            offset: 0.0,
+            protocol: "draft".to_owned(),
+            ece_before: 0.0,
+            ece: 0.0,
+            ece_worst_part: 0.0,
+            reliability: Vec::new(),
+        },
         operating_points: vec![OperatingPoint {
             name: "draft".to_owned(),
             threshold: 0.5,
             fmr: 0.0,
+            fmr_ci95: [0.0, 1.0],
             fnmr: 0.0,
+            fnmr_ci95: [0.0, 1.0],
             genuine_pairs: 0,
             impostor_pairs: 0,
         }],
         default_point: "draft".to_owned(),
+        impostor_tail: Vec::new(),
         provenance: provenance(order, &run, &progress, &data.train.name),
         scores: Vec::new(),
     };
@@ -203,23 +215,41 @@ pub fn export(
         trials: TRIALS,
         ..run.recipe.validation.into()
     };
-    let accuracy = eval::trials(&embeddings, made.head(), &data.validation, trials, run.seed)?;
+    let accuracy = eval::trials(
+        &embeddings,
+        made.head(),
+        &data.validation,
+        trials,
+        Rule::Device,
+        run.seed,
+    )?;
     let f32_embeddings = eval::embed_all(&f32_model, &data.validation)?;
     let f32_accuracy = eval::trials(
         &f32_embeddings,
         made.head(),
         &data.validation,
         trials,
+        Rule::Device,
         run.seed,
     )?;
-    let scores = all_pairs(&embeddings, &made);
-    let operating_points = operating_points(&scores);
+    let classes: Vec<_> = embeddings.iter().flatten().collect();
+    let pairs = Pairs::of(&classes, made.head());
+    let (head, calibration) = calibrate::calibrate(&pairs, made.head(), &parts(&data.validation));
+    // Compared anew, as the folded head rounds.
+    let pairs = Pairs::of(&classes, &head);
+    let Points {
+        operating: operating_points,
+        tail: impostor_tail,
+    } = points::set(&pairs, &head, run.seed);
     let default_point = default_point(&operating_points)
         .ok_or_else(|| ExportError::Impossible("validation gives no pairs".to_owned()))?;
     let card = Card {
         precision: order.precision,
+        head,
+        calibration,
         operating_points,
         default_point,
+        impostor_tail,
         scores: vec![Score {
             protocol: format!("validation: {}", accuracy.protocol),
             correct: accuracy.correct,
@@ -336,50 +366,16 @@ fn difference(
     })
 }
 
-/// p of every pair of pictures: genuine within a class, impostor between any two classes.
-fn all_pairs(embeddings: &Embeddings, model: &Model) -> PairScores {
-    let classes = embeddings.iter().flatten().take(POINT_PICTURES / 2);
-    let classes: Vec<&Vec<Vec<f32>>> = classes.collect();
-    let share = (POINT_PICTURES / classes.len().max(1)).max(2);
-    let pictures: Vec<(usize, &Vec<f32>)> = classes
-        .iter()
-        .enumerate()
-        .flat_map(|(class, pictures)| pictures.iter().take(share).map(move |p| (class, p)))
-        .collect();
-    let head = model.head();
-    let mut scores = PairScores::default();
-    for (i, (class, a)) in pictures.iter().enumerate() {
-        for (other, b) in &pictures[i + 1..] {
-            let p = head.probability(head.distance(a, b));
-            if class == other {
-                scores.genuine.push(p);
-            } else {
-                scores.impostor.push(p);
-            }
-        }
+/// Which part of the data each class is in, for measuring on other parts than were fitted to: its
+/// group, or of a single group every fifth class.
+fn parts(data: &Dataset) -> Vec<usize> {
+    if let [only] = data.groups.as_slice() {
+        return (0..only.classes.len()).map(|class| class % 5).collect();
     }
-    scores
-}
-
-/// Thresholds that the number of pairs can carry.
-fn operating_points(scores: &PairScores) -> Vec<OperatingPoint> {
-    let PairScores { genuine, impostor } = scores;
-    let point = |name: &str, threshold: f32| OperatingPoint {
-        name: name.to_owned(),
-        threshold,
-        fmr: metrics::fmr(impostor, threshold),
-        fnmr: metrics::fnmr(genuine, threshold),
-        genuine_pairs: genuine.len() as u64,
-        impostor_pairs: impostor.len() as u64,
-    };
-    let equal = metrics::eer(genuine, impostor).map(|(_, threshold)| point("eer", threshold));
-    let rates = [("fmr_1e-2", 1e-2), ("fmr_1e-3", 1e-3), ("fmr_1e-4", 1e-4)];
-    let set = rates.iter().filter_map(|(name, rate)| {
-        let threshold = metrics::threshold_at_fmr(impostor, *rate)?;
-        // Where impostors reach p = 1 there is no such threshold.
-        (threshold <= 1.0).then(|| point(name, threshold))
-    });
-    equal.into_iter().chain(set).collect()
+    let groups = data.groups.iter().enumerate();
+    groups
+        .flat_map(|(part, group)| group.classes.iter().map(move |_| part))
+        .collect()
 }
 
 /// One false match in a hundred impostor pairs, where the pairs can tell.

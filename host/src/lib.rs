@@ -3,11 +3,13 @@
 //! The journey of a training run: `config` says what, `dataset` (or `glyphs`) gives pictures,
 //! `sampler` draws batches, `augment` distorts them, the device's own `preprocess` turns them into
 //! input, `network` embeds, `loss` compares, `train` steps, validates and keeps checkpoints.
-//! Then `quantize`, `graph` and `export` make one model file, and `eval` measures it with the device's own
-//! `Model` and `Gallery`, in the terms of `metrics`, against the baselines of `oracle`.
+//! Then `quantize`, `graph` and `export` make one model file, whose p `calibrate` makes a probability
+//! and whose thresholds `points` sets with their intervals. `eval` and `openset` measure it with the
+//! device's own `Model` and `Gallery`, in the terms of `metrics`, against the baselines of `oracle`.
 //! `clip` draws what the device's demonstration plays; `cli` is what a person types.
 
 pub mod augment;
+pub mod calibrate;
 pub mod cli;
 pub mod clip;
 pub mod config;
@@ -19,7 +21,9 @@ pub mod graph;
 pub mod loss;
 pub mod metrics;
 pub mod network;
+pub mod openset;
 pub mod oracle;
+pub mod points;
 pub mod quantize;
 pub mod sampler;
 pub mod train;

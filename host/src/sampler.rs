@@ -35,6 +35,10 @@ pub enum Purpose {
     Verification,
     /// Which pictures set 8-bit ranges.
     Calibration,
+    /// Which classes a resample draws.
+    Bootstrap,
+    /// Galleries and probes of open-set identification.
+    OpenSet,
     /// What the simulated camera does to a picture.
     Camera,
 }

@@ -25,8 +25,8 @@ impl Desk {
             folder: tempfile::tempdir().unwrap(),
         };
         for (name, group, class) in [("a", 0, 0), ("b", 1, 3), ("c", 2, 5)] {
-            // The third hand draws "a" so that one look does not do (p 0.54): the shipped model
-            // refuses one genuine pair in eight at its default threshold, and this is one.
+            // The third hand draws "a" so that one look does not do: the shipped model refuses one
+            // genuine pair in eight at its default threshold, and this is one.
             for (number, drawer) in [(1, 1), (2, 2), (3, 4), (4, 5)] {
                 let drawing = glyphs::glyph(1, group, class, drawer);
                 desk.save(&format!("{name}{number}.png"), &drawing);
@@ -111,6 +111,62 @@ fn one_picture_makes_a_class_usable_and_a_stranger_is_unknown() {
         assert!(line["embed_ms"].as_f64().unwrap() > 0.0);
         assert!(line["image"].as_str().unwrap().ends_with("3.png"));
     }
+}
+
+#[test]
+fn a_target_fpir_sets_the_threshold_for_the_gallery_as_it_is() {
+    let desk = Desk::new();
+    let json = |args: &[&str]| -> Value {
+        let out = desk.done(&[args, &["--json", "--fpir", "5e-2"]].concat());
+        serde_json::from_str(&out).unwrap()
+    };
+    let threshold = |line: &Value| {
+        assert_eq!(line["fpir"], 0.05, "{line}");
+        line["threshold"].as_f64().unwrap()
+    };
+    let mut before = 0.0;
+    for (name, file) in [("alpha", "a1.png"), ("beta", "b1.png"), ("beta", "b2.png")] {
+        let enrolled = threshold(&json(&["enroll", name, file]));
+        assert!(enrolled > before, "{enrolled} after {before}");
+        // The next command finds the same gallery, so the same threshold.
+        let line = json(&["identify", "b3.png"]);
+        assert_eq!(threshold(&line), enrolled);
+        let named = line["p"].as_f64().unwrap() >= enrolled;
+        assert_eq!(line["decision"] == "match", named, "{line}");
+        before = enrolled;
+    }
+    let verified = json(&["verify", "beta", "b2.png"]);
+    assert_eq!(threshold(&verified), before);
+    desk.done(&["gallery", "remove", "beta"]);
+    assert!(threshold(&json(&["identify", "a2.png"])) < before);
+
+    let out = desk.done(&["identify", "a2.png", "--fpir", "5e-2"]);
+    assert!(out.contains("for FPIR 0.05"), "{out}");
+    // Without a target the operating point holds, whatever the gallery.
+    let out = desk.done(&["identify", "a2.png", "--json"]);
+    let line: Value = serde_json::from_str(&out).unwrap();
+    assert!(
+        line["fpir"].is_null() && line["threshold"].is_f64(),
+        "{out}"
+    );
+
+    for (args, named) in [
+        (
+            vec!["--fpir", "1e-2", "--point", "eer"],
+            "cannot be used with",
+        ),
+        (vec!["--fpir", "0"], "above 0 and below 1"),
+        (vec!["--fpir", "one"], "not a number"),
+        (vec!["--fpir", "1e-9"], "ask for an FPIR of at least"),
+    ] {
+        let answer = desk.device(&[&["identify", "a1.png"], &args[..]].concat());
+        assert_eq!(answer.code, Some(2), "{args:?}: {}", answer.out);
+        assert!(answer.err.contains(named), "{args:?}: {}", answer.err);
+    }
+    // What was asked for is enrolled all the same, with a word of warning.
+    let warned = desk.device(&["enroll", "gamma", "c1.png", "--fpir", "1e-9"]);
+    assert_eq!(warned.code, Some(0), "{}", warned.err);
+    assert!(warned.err.contains("at least"), "{}", warned.err);
 }
 
 #[test]
@@ -328,7 +384,28 @@ fn a_model_of_ones_own_is_trained_exported_measured_and_takes_a_gallery_over() {
     ]);
     assert_eq!(pairs["trials"], 2000);
     assert!(pairs["eer"].as_f64().unwrap() < 0.5 && pairs["fnmr_at_fmr"]["1e-2"].is_f64());
+    let open = json(&[
+        "eval",
+        "--model",
+        &own,
+        "--data",
+        "glyphs",
+        "--held-out",
+        "--open-set",
+        "--trials",
+        "100",
+        "--json",
+    ]);
+    for row in open["rows"].as_array().unwrap() {
+        for rate in ["fpir", "fnir"] {
+            let (found, ends) = (row[rate].as_f64().unwrap(), &row[format!("{rate}_ci95")]);
+            let (low, high) = (ends[0].as_f64().unwrap(), ends[1].as_f64().unwrap());
+            assert!(0.0 <= low && low <= high && high <= 1.0, "{row}");
+            assert!((low..=high).contains(&found) || found == 0.0, "{row}");
+        }
+    }
     let card = json(&["inspect", &own, "--json"]);
+    assert!(card["card"]["calibration"]["ece"].as_f64().unwrap() < 0.2);
     assert_eq!(card["card"]["provenance"]["recipe"], "tiny");
 
     // The gallery is of the shipped model: refused, then moved.
