@@ -19,6 +19,7 @@ use crate::eval::{self, Accuracy, Verification};
 use crate::export;
 use crate::glyphs::{self, GlyphsSpec};
 use crate::oracle;
+use crate::report;
 use crate::sampler::{self, TrialSpec};
 use crate::train::{self, Compute, Ending};
 
@@ -44,6 +45,8 @@ enum Command {
     Eval(EvalArgs),
     /// Turn a run into a model file for onelook-edge and any other ONNX runtime
     Export(ExportArgs),
+    /// Make the page that tells the whole story of a model, in figures and pictures
+    Report(ReportArgs),
     /// Print everything that a model file says of itself
     Inspect {
         /// The model file
@@ -144,6 +147,28 @@ enum Baseline {
 }
 
 #[derive(Args)]
+struct ReportArgs {
+    /// The model file
+    #[arg(long, value_name = "M.onnx")]
+    model: PathBuf,
+    /// A data set, as in `train`: what the model never trained on is taken from it
+    #[arg(long)]
+    data: String,
+    /// The page to write
+    #[arg(long, value_name = "PAGE.html")]
+    out: PathBuf,
+    /// The folder of the run, for the training curve and the weights in f32
+    #[arg(long)]
+    run: Option<PathBuf>,
+    /// Seed of trials, galleries and intervals
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Also print every figure, as one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
 struct ExportArgs {
     /// The folder of the run
     #[arg(long)]
@@ -202,6 +227,7 @@ fn run(cli: Cli, out: &mut dyn Write) -> Result<ExitCode, Failure> {
         Command::Train(args) => train_command(args),
         Command::Eval(args) => eval_command(args, out),
         Command::Export(args) => export_command(args, out),
+        Command::Report(args) => report_command(&args, out),
         Command::Inspect { model, json } => inspect(&model, json, out),
         Command::DemoClip { out: path } => {
             whole::write(&path, &clip::draw(1)?).map_err(|error| format!("{path:?}: {error}"))?;
@@ -452,6 +478,20 @@ fn export_command(args: ExportArgs, out: &mut dyn Write) -> Result<ExitCode, Fai
         100.0 * (report.f32_accuracy.accuracy - report.accuracy.accuracy)
     )?;
     print_points(&report.card, out)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn report_command(args: &ReportArgs, out: &mut dyn Write) -> Result<ExitCode, Failure> {
+    let model = Model::load(&args.model)?;
+    let data = held_out(open_data(&args.data)?, model.card())?;
+    let report = report::measure(&args.model, data, args.run.as_deref(), args.seed)?;
+    let page = report::page::html(&report);
+    whole::write(&args.out, page.as_bytes()).map_err(|error| format!("{:?}: {error}", args.out))?;
+    if args.json {
+        writeln!(out, "{}", serde_json::to_string(&report)?)?;
+    } else {
+        writeln!(out, "{}: {} bytes", args.out.display(), page.len())?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 

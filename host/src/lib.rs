@@ -4,7 +4,8 @@
 //! `sampler` draws batches, `augment` distorts them, the device's own `preprocess` turns them into
 //! input, `network` embeds, `loss` compares, `train` steps, validates and keeps checkpoints.
 //! Then `quantize`, `graph` and `export` make one model file, and `eval` measures it with the device's own
-//! `Model` and `Gallery`, in the terms of `metrics`, against the baselines of `oracle`.
+//! `Model` and `Gallery`, in the terms of `metrics`, against the baselines of `oracle`; `report` makes the
+//! page that tells the whole story of a model.
 //! `clip` draws what the device's demonstration plays; `cli` is what a person types.
 
 pub mod augment;
@@ -21,5 +22,6 @@ pub mod metrics;
 pub mod network;
 pub mod oracle;
 pub mod quantize;
+pub mod report;
 pub mod sampler;
 pub mod train;
