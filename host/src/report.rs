@@ -1,11 +1,14 @@
 //! Makes the report of a model: one page, and the same figures as JSON. Opens the model as the
-//! device would, measures it on what it never trained on, and draws. `figures` measures, `layers`
-//! takes the network apart, `chart` draws, `page` writes. Opens no test data.
+//! device would and measures it on what it never trained on. `figures` measures and `layers` takes
+//! the network apart; `chart` draws, `plots` are the charts, and `page` tells it all with the pieces
+//! of `html`. Opens no test data.
 
 pub mod chart;
 pub mod figures;
+pub mod html;
 pub mod layers;
 pub mod page;
+pub mod plots;
 
 use std::fs;
 use std::path::{Path, PathBuf};

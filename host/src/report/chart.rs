@@ -1,7 +1,7 @@
 //! Draws charts as inline SVG, coloured by the page's style sheet. Knows numbers, axes and words;
 //! nothing of models.
 
-use super::page::escape;
+use super::html::escape;
 
 /// Width of every chart in its own units, which are pixels where the page is wide enough.
 pub const WIDTH: f64 = 460.0;
@@ -65,7 +65,7 @@ pub struct Chart {
 }
 
 const RIGHT: f64 = 14.0;
-const TOP: f64 = 22.0;
+const TOP: f64 = 26.0;
 const BOTTOM: f64 = 46.0;
 
 impl Chart {
@@ -117,7 +117,7 @@ impl Chart {
         self.body += &format!(
             "<line class=base x1={:.1} x2={right:.1} y1={bottom:.1} y2={bottom:.1} />\
              <text class=axis x={right:.1} y={:.1} text-anchor=end>{}</text>\
-             <text class=axis x=0 y=11>{}</text>",
+             <text class=axis x=0 y=12>{}</text>",
             self.left,
             self.height - 8.0,
             escape(&self.x.label),
@@ -182,14 +182,17 @@ impl Chart {
         );
     }
 
-    /// Words beside a point, so many pixels to the right and down; they end there if to the left.
-    pub fn words(&mut self, (x, y): (f64, f64), (right, down): (f64, f64), words: &str) {
+    /// Words to the lower left of a point; to its upper right where the axis is too near.
+    pub fn words(&mut self, (x, y): (f64, f64), words: &str) {
         let (x, y) = self.at(x, y);
-        let anchor = if right < 0.0 { "end" } else { "start" };
+        let is_left = x - 9.0 - 6.5 * words.chars().count() as f64 > self.left;
+        let (x, y, anchor) = if is_left {
+            (x - 9.0, y + 14.0, "end")
+        } else {
+            (x + 9.0, y - 6.0, "start")
+        };
         self.body += &format!(
-            "<text class=note x={:.1} y={:.1} text-anchor={anchor}>{}</text>",
-            x + right,
-            y + down,
+            "<text class=note x={x:.1} y={y:.1} text-anchor={anchor}>{}</text>",
             escape(words)
         );
     }
@@ -209,7 +212,7 @@ impl Chart {
             "<line class=mark x1={x:.1} x2={x:.1} y1={top:.1} y2={bottom:.1} />\
              <text class=note x={:.1} y={:.1} text-anchor={anchor}>{}</text>",
             x + aside,
-            top + 10.0 + 14.0 * row as f64,
+            top + 11.0 + 16.0 * row as f64,
             escape(words)
         );
     }
