@@ -483,7 +483,15 @@ fn export_command(args: ExportArgs, out: &mut dyn Write) -> Result<ExitCode, Fai
 
 fn report_command(args: &ReportArgs, out: &mut dyn Write) -> Result<ExitCode, Failure> {
     let model = Model::load(&args.model)?;
-    let data = held_out(open_data(&args.data)?, model.card())?;
+    let data = open_data(&args.data)?;
+    let names = &model.card().provenance.validation;
+    let mut skipped = data.skipped.clone();
+    skipped.retain(|skipped| {
+        let mut folders = skipped.source.split('/');
+        folders.any(|folder| names.iter().any(|name| name == folder))
+    });
+    let mut data = held_out(data, model.card())?;
+    data.skipped = skipped;
     let report = report::measure(&args.model, data, args.run.as_deref(), args.seed)?;
     let page = report::page::html(&report);
     whole::write(&args.out, page.as_bytes()).map_err(|error| format!("{:?}: {error}", args.out))?;

@@ -28,8 +28,9 @@ use crate::sampler::{self, TrialSpec};
 pub const MOST_PICTURES: usize = 4000;
 /// Random trials behind each accuracy, as in `onelook eval`.
 const TRIALS: usize = 10_000;
-/// Ways that are tried, and then all classes.
+/// Ways that are tried, and then all classes, as far as memory bears so many trials.
 const WAYS: [usize; 6] = [2, 5, 10, 20, 50, 100];
+const MOST_WAYS: usize = 500;
 /// Shots that are tried.
 const SHOTS: [usize; 5] = [1, 2, 3, 5, 10];
 /// Gallery sizes that are tried.
@@ -581,7 +582,7 @@ impl<'a> Held<'a> {
         }
         let (mut by_ways, mut by_shots) = (Vec::new(), Vec::new());
         for &within in scopes {
-            let most = self.most_ways(1, within);
+            let most = self.most_ways(1, within).min(MOST_WAYS);
             // Within groups no further than all groups of the headline go along.
             let smallest = groups.iter().map(|group| group.classes).min();
             let most = match smallest {

@@ -168,7 +168,7 @@ pub fn accuracy_figure(training: &Training) -> String {
     let numbers = table(&["Epoch", "Pairs", "Validation"], rows.collect());
     figure(
         "Accuracy",
-        "On held-out classes, and on the pairs of the training batches at p = 0.5.",
+        "On held-out classes, and on the pairs of the training batches at p = 0.5.",
         &key(&[
             ("blue", "validation, one-shot"),
             ("orange dashed", "training pairs"),
@@ -520,7 +520,11 @@ pub fn histogram_figure(found: &Verification) -> String {
     let rows = rows.map(|bar| {
         let p = |odds: f64| probability(1.0 / (1.0 + (-odds as f32).exp()));
         vec![
-            format!("{} to {}", p(bar.low), p(bar.high)),
+            if bar.low == first.low {
+                format!("up to {}", p(bar.high))
+            } else {
+                format!("{} to {}", p(bar.low), p(bar.high))
+            },
             grouped(bar.genuine),
             grouped(bar.impostor),
         ]
