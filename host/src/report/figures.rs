@@ -5,7 +5,9 @@
 //! Pairs and trials that share a class are not independent, so 95 % intervals are percentiles over
 //! seeded redraws of the classes, with replacement (Bolle, Ratha and Pankanti 2004, the subsets
 //! bootstrap; pairs of two classes weigh the product of their counts, Snijders and Borgatti 1999).
-//! The interval of a share is the wider of that and Wilson's: no error in a few classes is no proof.
+//! The interval of a share is the wider of that and Wilson's, for no error in a few classes is no
+//! proof; and there no more trials count than pictures that can be looked for, however often a
+//! random trial took them (for strangers: than pictures times the classes that they may be taken for).
 
 use std::num::NonZero;
 use std::thread;
@@ -491,8 +493,12 @@ impl<'a> Held<'a> {
         Ok(tally)
     }
 
+    /// `tally` is by class.
     fn share(&self, tally: &[[u64; 2]]) -> Share {
-        share(tally, self.seed)
+        let classes = self.classes.iter().zip(tally);
+        let met = classes.filter(|(_, [trials, _])| *trials > 0);
+        let pictures = met.map(|(place, _)| place.count as u64).sum();
+        share(tally, pictures, self.seed)
     }
 
     fn accuracy(&self, spec: TrialSpec) -> Result<(Accuracy, Vec<[u64; 2]>), String> {
@@ -565,14 +571,15 @@ impl<'a> Held<'a> {
         let (headline, tally) = self.accuracy(spec(main_ways, 1, grouped))?;
         let mut groups = Vec::new();
         for (number, group) in self.data.groups.iter().enumerate() {
-            let own: Vec<[u64; 2]> = self
-                .classes
-                .iter()
-                .zip(&tally)
-                .filter(|(place, [trials, _])| place.group == number && *trials > 0)
-                .map(|(_, counts)| *counts)
-                .collect();
-            if grouped && !own.is_empty() {
+            let own = |(place, counts): (&Place, &[u64; 2])| {
+                if place.group == number {
+                    *counts
+                } else {
+                    [0, 0]
+                }
+            };
+            let own: Vec<[u64; 2]> = self.classes.iter().zip(&tally).map(own).collect();
+            if grouped && own.iter().any(|[trials, _]| *trials > 0) {
                 groups.push(GroupAccuracy {
                     name: group.name.clone(),
                     classes: group.classes.len(),
@@ -939,6 +946,7 @@ impl<'a> Held<'a> {
             }
         }
         let rates = points.iter().zip(&wrong);
+        let combinations = self.owner.len() * self.classes.len().saturating_sub(1);
         OpenSet {
             gallery,
             galleries,
@@ -946,7 +954,7 @@ impl<'a> Held<'a> {
                 .map(|(point, (mated, strange))| OpenSetRates {
                     name: point.name.clone(),
                     threshold: point.threshold,
-                    fpir: self.share(strange),
+                    fpir: share(strange, combinations as u64, self.seed),
                     fnir: self.share(mated),
                 })
                 .collect(),
@@ -1216,11 +1224,13 @@ fn reliability(scores: &PairScores, grid: &[f32], redrawn: &[Rates]) -> Reliabil
     Reliability { ece, bins }
 }
 
-/// A share of counts by class, [of, count] each.
-fn share(tally: &[[u64; 2]], seed: u64) -> Share {
+/// A share of counts by class, [of, count] each; `distinct` trials tell something new.
+fn share(tally: &[[u64; 2]], distinct: u64, seed: u64) -> Share {
     let sum = |which: usize| tally.iter().map(|counts| counts[which]).sum::<u64>();
     let (of, count) = (sum(0), sum(1));
-    let wilson = metrics::wilson(count, of);
+    let share = count as f64 / of.max(1) as f64;
+    let told = of.min(distinct);
+    let wilson = metrics::wilson((share * told as f64).round() as u64, told);
     let classes: Vec<&[u64; 2]> = tally.iter().filter(|counts| counts[0] > 0).collect();
     let redraw = |n: usize| {
         let mut rng = stream(seed, Draw::Shares, n as u64);
@@ -1240,7 +1250,7 @@ fn share(tally: &[[u64; 2]], seed: u64) -> Share {
     Share {
         count,
         of,
-        share: count as f64 / of.max(1) as f64,
+        share,
         ci95: [low.min(wilson[0]), high.max(wilson[1])],
     }
 }
@@ -1470,11 +1480,14 @@ mod tests {
 
     #[test]
     fn an_interval_holds_the_share_and_is_wider_where_classes_differ() {
-        let even = share(&[[100, 50]; 8], 1);
-        let uneven = share(&[[100, 100], [100, 0]].repeat(4), 1);
+        let even = share(&[[100, 50]; 8], 800, 1);
+        let uneven = share(&[[100, 100], [100, 0]].repeat(4), 800, 1);
         assert_eq!((even.share, uneven.share), (0.5, 0.5));
         let width = |share: Share| share.ci95[1] - share.ci95[0];
         assert!(width(uneven) > 3.0 * width(even), "{uneven:?} {even:?}");
-        assert!(share(&[], 1).ci95 == [0.0, 1.0]);
+        assert_eq!(share(&[], 0, 1).ci95, [0.0, 1.0]);
+        // A thousand trials with the same ten pictures are ten.
+        let few = share(&[[500, 500]; 2], 10, 1);
+        assert_eq!(few.ci95, metrics::wilson(10, 10));
     }
 }

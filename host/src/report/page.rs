@@ -785,7 +785,7 @@ fn method_section(report: &Report) -> String {
          these embeddings. Accuracies are of 10,000 random trials, as <code>onelook eval</code> draws them, seed {seed}.</li>\
          <li>Pairs and trials that share a class are not independent. Intervals are of 95&nbsp;%, from redraws of the \
          classes with replacement (pairs of two classes weigh the product of their counts); shares take the wider of \
-         that and Wilson's. They tell of other classes from the same groups, not of other groups.</li>\
+         that and Wilson's, where trials with the same pictures count once. They tell of other classes from the same groups, not of other groups.</li>\
          <li>FPIR counts pictures of classes that are not enrolled for which any is named; FNIR counts pictures of \
          enrolled classes that are rejected or named wrongly; a tie names nobody.</li></ul>{notes}",
         data_name = escape(&data.name),
