@@ -388,6 +388,11 @@ pub fn encode(graph: onnx::GraphProto, card: Option<&Card>) -> Result<Vec<u8>, S
     Ok(proto.encode_to_vec())
 }
 
+/// The network in the bytes of an ONNX file, for whoever takes it apart; none where there is none.
+pub fn graph(bytes: &[u8]) -> Option<onnx::GraphProto> {
+    onnx::ModelProto::decode(bytes).ok()?.graph
+}
+
 fn opset() -> Vec<onnx::OperatorSetIdProto> {
     vec![onnx::OperatorSetIdProto {
         domain: String::new(),

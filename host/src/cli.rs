@@ -18,11 +18,12 @@ use crate::augment::camera::{self, Disturbance, Session};
 use crate::clip;
 use crate::config::Recipe;
 use crate::dataset::{self, Dataset};
-use crate::eval::{self, Accuracy, Rule, Verification};
+use crate::eval::{self, Accuracy, Rule, Seen, Verification};
 use crate::export;
 use crate::glyphs::{self, GlyphsSpec};
 use crate::openset::{self, Kept, OpenSet};
 use crate::oracle;
+use crate::report;
 use crate::sampler::{self, Purpose, TrialSpec};
 use crate::train::{self, Compute, Ending};
 
@@ -48,6 +49,8 @@ enum Command {
     Eval(EvalArgs),
     /// Turn a run into a model file for onelook-edge and any other ONNX runtime
     Export(ExportArgs),
+    /// Make the page that tells the whole story of a model, in figures and pictures
+    Report(ReportArgs),
     /// Print everything that a model file says of itself
     Inspect {
         /// The model file
@@ -110,7 +113,7 @@ struct EvalArgs {
     #[arg(long, conflicts_with_all = ["data", "pairs", "ways", "shots", "rule", "trials", "within_group", "seed"], required_unless_present = "data")]
     runs: Option<PathBuf>,
     /// A published distance on the official runs instead of a model, to check the harness
-    #[arg(long, value_enum, requires = "runs", conflicts_with = "model")]
+    #[arg(long, value_enum, requires = "runs", conflicts_with_all = ["model", "camera"])]
     baseline: Option<Baseline>,
     /// A data set, as in `train`
     #[arg(long)]
@@ -131,16 +134,18 @@ struct EvalArgs {
     #[arg(long, default_value_t = 10_000)]
     trials: usize,
     /// Identify with strangers among the probes instead: FPIR and FNIR against gallery size
-    #[arg(long, requires = "data", requires = "model", conflicts_with_all = ["ways", "within_group", "pairs", "rule"])]
+    #[arg(long, requires = "data", requires = "model", conflicts_with_all = ["ways", "within_group", "pairs", "rule", "camera"])]
     open_set: bool,
     /// Set the thresholds for target FPIRs on some groups and measure them on the others
     #[arg(long, requires = "open_set")]
     cross_fit: bool,
+    #[command(flatten)]
+    session: SessionArgs,
     /// Draw the classes of a trial, or the two of an impostor pair, from one group
     #[arg(long)]
     within_group: bool,
     /// Verify so many random pairs, half of them genuine, instead of trials
-    #[arg(long, conflicts_with_all = ["ways", "shots", "rule", "trials"])]
+    #[arg(long, conflicts_with_all = ["ways", "shots", "rule", "trials", "camera"])]
     pairs: Option<usize>,
     /// Seed of the trials or pairs
     #[arg(long, default_value_t = 1)]
@@ -204,6 +209,28 @@ impl SessionArgs {
 }
 
 #[derive(Args)]
+struct ReportArgs {
+    /// The model file
+    #[arg(long, value_name = "M.onnx")]
+    model: PathBuf,
+    /// A data set, as in `train`: what the model never trained on is taken from it
+    #[arg(long)]
+    data: String,
+    /// The page to write
+    #[arg(long, value_name = "PAGE.html")]
+    out: PathBuf,
+    /// The folder of the run, for the training curve and the weights in f32
+    #[arg(long)]
+    run: Option<PathBuf>,
+    /// Seed of trials, galleries and intervals
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Also print every figure, as one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
 struct ExportArgs {
     /// The folder of the run
     #[arg(long)]
@@ -262,6 +289,7 @@ fn run(cli: Cli, out: &mut dyn Write) -> Result<ExitCode, Failure> {
         Command::Train(args) => train_command(args),
         Command::Eval(args) => eval_command(args, out),
         Command::Export(args) => export_command(args, out),
+        Command::Report(args) => report_command(&args, out),
         Command::Inspect { model, json } => inspect(&model, json, out),
         Command::Camera(args) => camera_command(&args, out),
         Command::DemoClip { out: path } => {
@@ -324,10 +352,14 @@ fn eval_command(args: EvalArgs, out: &mut dyn Write) -> Result<ExitCode, Failure
         return Err("there must be at least one trial or pair".into());
     }
     let model = args.model.as_deref().map(Model::load).transpose()?;
+    let camera = args.session.session()?.map(|session| Seen {
+        session,
+        seed: args.seed,
+    });
     if let Some(path) = &args.runs {
         let runs = dataset::open_runs(path)?;
         let accuracy = match (model, args.baseline) {
-            (Some(model), _) => eval::runs(&model, &runs)?,
+            (Some(model), _) => eval::runs(&model, &runs, camera)?,
             (None, Some(Baseline::Hausdorff)) => eval::baseline_runs(
                 "modified Hausdorff distance",
                 oracle::modified_hausdorff,
@@ -350,7 +382,7 @@ fn eval_command(args: EvalArgs, out: &mut dyn Write) -> Result<ExitCode, Failure
     for skipped in data.skipped.iter().chain(&blank) {
         eprintln!("skipped {}: {}", skipped.source, skipped.reason);
     }
-    let embeddings = eval::embed_all(&model, &data)?;
+    let embeddings = eval::embed_as(&model, &data, camera)?;
     if args.open_set {
         let spec = openset::Spec {
             shots: args.shots,
@@ -400,7 +432,8 @@ fn eval_command(args: EvalArgs, out: &mut dyn Write) -> Result<ExitCode, Failure
         trials: args.trials,
         within_group: args.within_group,
     };
-    let accuracy = eval::trials(&embeddings, model.head(), &data, spec, args.rule, args.seed)?;
+    let mut accuracy = eval::trials(&embeddings, model.head(), &data, spec, args.rule, args.seed)?;
+    accuracy.protocol += &eval::through(camera);
     print_accuracy(&accuracy, args.json, out)
 }
 
@@ -641,6 +674,28 @@ fn export_command(args: ExportArgs, out: &mut dyn Write) -> Result<ExitCode, Fai
         100.0 * (report.f32_accuracy.accuracy - report.accuracy.accuracy)
     )?;
     print_points(&report.card, out)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn report_command(args: &ReportArgs, out: &mut dyn Write) -> Result<ExitCode, Failure> {
+    let model = Model::load(&args.model)?;
+    let data = open_data(&args.data)?;
+    let names = &model.card().provenance.validation;
+    let mut skipped = data.skipped.clone();
+    skipped.retain(|skipped| {
+        let mut folders = skipped.source.split('/');
+        folders.any(|folder| names.iter().any(|name| name == folder))
+    });
+    let (_, mut data) = held_out(data, model.card())?;
+    data.skipped = skipped;
+    let report = report::measure(&args.model, data, args.run.as_deref(), args.seed)?;
+    let page = report::page::html(&report);
+    whole::write(&args.out, page.as_bytes()).map_err(|error| format!("{:?}: {error}", args.out))?;
+    if args.json {
+        writeln!(out, "{}", serde_json::to_string(&report)?)?;
+    } else {
+        writeln!(out, "{}: {} bytes", args.out.display(), page.len())?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -11,6 +11,7 @@ use onelook_edge::model::{Model, ModelError};
 use onelook_edge::preprocess::patch;
 use serde::Serialize;
 
+use crate::augment::camera::{self, Session};
 use crate::dataset::{Dataset, Run};
 use crate::metrics;
 use crate::sampler::{self, TrialSpec};
@@ -84,7 +85,17 @@ pub struct PairScores {
     pub impostor: Vec<f32>,
 }
 
-/// Embeddings by group, class and picture.
+/// What the simulated camera saw, and its seed.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen {
+    /// Under what conditions.
+    pub session: Session,
+    /// Seed of everything random.
+    pub seed: u64,
+}
+
+/// Embeddings by group, class and picture; an empty one of a photograph in which the device finds
+/// no mark.
 pub type Embeddings = Vec<Vec<Vec<Vec<f32>>>>;
 
 /// Why nothing was measured.
@@ -105,12 +116,13 @@ pub enum EvalError {
 }
 
 /// The official one-shot runs: each is a gallery of its support, and each query is identified.
+/// Through a camera, a picture in which the device finds no mark is no support and no right answer.
 ///
 /// # Errors
 /// `Model` or `Blank`.
-pub fn runs(model: &Model, runs: &[Run]) -> Result<Accuracy, EvalError> {
+pub fn runs(model: &Model, runs: &[Run], camera: Option<Seen>) -> Result<Accuracy, EvalError> {
     let mut parts = Vec::new();
-    for run in runs {
+    for (number, run) in (0..).zip(runs) {
         let frames: Vec<(&Frame, String)> = run
             .support
             .iter()
@@ -118,14 +130,26 @@ pub fn runs(model: &Model, runs: &[Run]) -> Result<Accuracy, EvalError> {
             .enumerate()
             .map(|(i, frame)| (frame, format!("{}, picture {}", run.name, i + 1)))
             .collect();
-        let embeddings = embed(model, &frames)?;
+        let embeddings = match camera {
+            // No two runs are photographed alike.
+            Some(seen) => photographed(
+                model,
+                &frames,
+                Seen {
+                    seed: seen.seed + (number << 32),
+                    ..seen
+                },
+            )?,
+            None => embed(model, &frames)?,
+        };
         let (support, queries) = embeddings.split_at(run.support.len());
         let mut gallery = Gallery::default();
-        for (i, embedding) in support.iter().enumerate() {
+        for (i, embedding) in support.iter().enumerate().filter(|(_, e)| !e.is_empty()) {
             gallery.enroll(&i.to_string(), embedding.clone());
         }
         let right = queries.iter().zip(&run.queries);
         let correct = right
+            .filter(|(query, _)| !query.is_empty())
             .filter(|(query, (_, answer))| names(&gallery, query, model.head(), *answer))
             .count();
         parts.push(Part {
@@ -134,7 +158,10 @@ pub fn runs(model: &Model, runs: &[Run]) -> Result<Accuracy, EvalError> {
             correct: correct as u64,
         });
     }
-    Ok(accuracy(runs_protocol(runs), parts))
+    Ok(accuracy(
+        format!("{}{}", runs_protocol(runs), through(camera)),
+        parts,
+    ))
 }
 
 /// The official runs under a distance between pictures, lower is more alike.
@@ -222,6 +249,18 @@ impl Rule {
 /// # Errors
 /// `Model` or `Blank`.
 pub fn embed_all(model: &Model, data: &Dataset) -> Result<Embeddings, EvalError> {
+    embed_as(model, data, None)
+}
+
+/// Every picture of `data`, embedded; through a camera where there is one.
+///
+/// # Errors
+/// `Model` or `Blank`.
+pub fn embed_as(
+    model: &Model,
+    data: &Dataset,
+    camera: Option<Seen>,
+) -> Result<Embeddings, EvalError> {
     let frames: Vec<(&Frame, String)> = data
         .groups
         .iter()
@@ -229,7 +268,11 @@ pub fn embed_all(model: &Model, data: &Dataset) -> Result<Embeddings, EvalError>
         .flat_map(|class| &class.pictures)
         .map(|picture| (&picture.frame, picture.source.clone()))
         .collect();
-    let mut rows = embed(model, &frames)?.into_iter();
+    let rows = match camera {
+        Some(seen) => photographed(model, &frames, seen)?,
+        None => embed(model, &frames)?,
+    };
+    let mut rows = rows.into_iter();
     let class = |count: usize| rows.by_ref().take(count).collect();
     let counts = data.groups.iter().map(|group| {
         let classes = group.classes.iter();
@@ -241,6 +284,27 @@ pub fn embed_all(model: &Model, data: &Dataset) -> Result<Embeddings, EvalError>
     Ok(counts
         .map(|counts| counts.into_iter().map(&mut class).collect())
         .collect())
+}
+
+/// In order, each photographed first; empty where the device finds no mark.
+fn photographed(
+    model: &Model,
+    frames: &[(&Frame, String)],
+    Seen { session, seed }: Seen,
+) -> Result<Vec<Vec<f32>>, EvalError> {
+    let drawings: Vec<&Frame> = frames.iter().map(|(frame, _)| *frame).collect();
+    let rows = camera::photographs(&drawings, session, seed, |shot| {
+        let found = shot.and_then(|shot| patch(&shot.frame, &model.card().input).ok());
+        found.map_or(Ok(Vec::new()), |patch| model.embed(&patch))
+    });
+    Ok(rows.into_iter().collect::<Result<_, _>>()?)
+}
+
+/// What a protocol says of the camera; nothing where there is none.
+pub fn through(camera: Option<Seen>) -> String {
+    camera.map_or(String::new(), |seen| {
+        format!(", through the simulated camera: {}", seen.session)
+    })
 }
 
 /// In order, on all cores.
@@ -293,12 +357,17 @@ pub fn trials(
         let distances: Vec<f32> = classes
             .map(|(&(g, c), support)| {
                 let pictures = support.iter().map(|&picture| &embeddings[g][c][picture]);
-                rule.distance(&pictures.collect::<Vec<_>>(), query, head)
+                let found: Vec<_> = pictures.filter(|picture| !picture.is_empty()).collect();
+                if query.is_empty() || found.is_empty() {
+                    return f32::INFINITY;
+                }
+                rule.distance(&found, query, head)
             })
             .collect();
         let own = distances[trial.answer];
         let mut others = distances.iter().enumerate();
-        let right = others.all(|(way, distance)| way == trial.answer || *distance > own);
+        let right =
+            own.is_finite() && others.all(|(way, distance)| way == trial.answer || *distance > own);
         let name = if spec.within_group {
             data.groups[g].name.as_str()
         } else {

@@ -5,7 +5,8 @@
 //! input, `network` embeds, `loss` compares, `train` steps, validates and keeps checkpoints.
 //! Then `quantize`, `graph` and `export` make one model file, whose p `calibrate` makes a probability
 //! and whose thresholds `points` sets with their intervals. `eval` and `openset` measure it with the
-//! device's own `Model` and `Gallery`, in the terms of `metrics`, against the baselines of `oracle`.
+//! device's own `Model` and `Gallery`, in the terms of `metrics`, against the baselines of `oracle`;
+//! `report` makes the page that tells the whole story of a model.
 //! `clip` draws what the device's demonstration plays; `cli` is what a person types.
 
 pub mod augment;
@@ -25,5 +26,6 @@ pub mod openset;
 pub mod oracle;
 pub mod points;
 pub mod quantize;
+pub mod report;
 pub mod sampler;
 pub mod train;

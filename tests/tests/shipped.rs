@@ -53,7 +53,7 @@ fn the_model_is_int8_of_250_kb_with_its_run_beside_it_and_saw_no_evaluation_alph
 fn the_model_scores_what_the_paper_scored_on_the_official_runs() {
     let Some(data) = shared_data() else { return };
     let runs = dataset::open_runs(&data.join("omniglot/all_runs.zip")).unwrap();
-    let found = eval::runs(&shipped().1, &runs).unwrap();
+    let found = eval::runs(&shipped().1, &runs, None).unwrap();
     assert_eq!(found.trials, 400);
     assert!(found.correct >= 368, "{} of 400", found.correct);
 }

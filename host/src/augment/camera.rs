@@ -2,6 +2,7 @@
 //! desk with things around, under uneven light, tilted, out of focus, moving, noisy, compressed.
 //! Trains models and measures them. Knows frames and random numbers: nothing of networks or labels.
 
+use std::fmt;
 use std::num::NonZero;
 use std::thread;
 
@@ -737,6 +738,15 @@ pub enum Session {
     Everything(f32),
     /// One disturbance alone, at this strength.
     Alone(Disturbance, f32),
+}
+
+impl fmt::Display for Session {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Session::Everything(most) => write!(out, "everything up to {most}"),
+            Session::Alone(disturbance, strength) => write!(out, "{disturbance:?} at {strength}"),
+        }
+    }
 }
 
 /// What `of` makes of the photographs of `drawings`, in their order, on all cores. The n-th

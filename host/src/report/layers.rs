@@ -1,0 +1,152 @@
+//! Takes the network of a model file apart: what each layer holds and what it costs. Knows the
+//! operators that `graph` writes; nothing of weights' values.
+
+use onelook_edge::model::onnx::{GraphProto, NodeProto};
+use onelook_edge::preprocess::InputSpec;
+use serde::Serialize;
+
+/// A layer with weights, and the pooling behind it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Layer {
+    /// `convolution` or `fully connected`.
+    pub kind: String,
+    /// Channels in (of a fully connected layer: numbers in).
+    pub inputs: usize,
+    /// Channels out (of a fully connected layer: numbers out).
+    pub outputs: usize,
+    /// Side of the square filter, in pixels; 1 for a fully connected layer.
+    pub kernel: usize,
+    /// Side of what comes out, in pixels, before the pooling.
+    pub side_px: usize,
+    /// Side of what comes out after the pooling.
+    pub pooled_px: usize,
+    /// Weights and biases.
+    pub parameters: u64,
+    /// Multiply-adds for one picture.
+    pub multiply_adds: u64,
+}
+
+/// The layers of `graph`, first to last, for pictures of `input`.
+///
+/// # Errors
+/// In words, where the graph is none that `export` writes.
+pub fn layers(graph: &GraphProto, input: &InputSpec) -> Result<Vec<Layer>, String> {
+    let mut layers: Vec<Layer> = Vec::new();
+    let mut side = input.side_px;
+    for node in &graph.node {
+        match node.op_type.as_str() {
+            "Conv" | "QLinearConv" => {
+                let weight = if node.op_type == "Conv" { 1 } else { 3 };
+                let [outputs, inputs, kernel, _] = shape(graph, node, weight)?[..] else {
+                    return Err(format!("{}: its filters are not square", node.name));
+                };
+                let padding = attribute(node, "pads").unwrap_or(0);
+                side = (side + 2 * padding + 1)
+                    .checked_sub(kernel)
+                    .ok_or_else(|| format!("{}: larger than its picture", node.name))?;
+                let weights = outputs * inputs * kernel * kernel;
+                layers.push(Layer {
+                    kind: "convolution".to_owned(),
+                    inputs,
+                    outputs,
+                    kernel,
+                    side_px: side,
+                    pooled_px: side,
+                    parameters: (weights + outputs) as u64,
+                    multiply_adds: (weights * side * side) as u64,
+                });
+            }
+            "MaxPool" => {
+                side /= attribute(node, "kernel_shape").unwrap_or(1).max(1);
+                if let Some(layer) = layers.last_mut() {
+                    layer.pooled_px = side;
+                }
+            }
+            "Gemm" => {
+                let [outputs, inputs] = shape(graph, node, 1)?[..] else {
+                    return Err(format!("{}: its weights are no matrix", node.name));
+                };
+                layers.push(Layer {
+                    kind: "fully connected".to_owned(),
+                    inputs,
+                    outputs,
+                    kernel: 1,
+                    side_px: 1,
+                    pooled_px: 1,
+                    parameters: (outputs * inputs + outputs) as u64,
+                    multiply_adds: (outputs * inputs) as u64,
+                });
+            }
+            "Relu" | "Sigmoid" | "Flatten" | "QuantizeLinear" | "DequantizeLinear" => {}
+            other => return Err(format!("an operator of another program: {other}")),
+        }
+    }
+    Ok(layers)
+}
+
+fn shape(graph: &GraphProto, node: &NodeProto, input: usize) -> Result<Vec<usize>, String> {
+    let found = node.input.get(input).and_then(|name| {
+        let mut tensors = graph.initializer.iter();
+        tensors.find(|tensor| tensor.name == *name)
+    });
+    let tensor = found.ok_or_else(|| format!("{}: its weights are not there", node.name))?;
+    let sizes = tensor.dims.iter().map(|&size| usize::try_from(size));
+    sizes
+        .collect::<Result<_, _>>()
+        .map_err(|_| format!("{}: its weights have no shape", node.name))
+}
+
+/// The first number of an attribute that holds several.
+fn attribute(node: &NodeProto, name: &str) -> Option<usize> {
+    let found = node.attribute.iter().find(|found| found.name == name)?;
+    usize::try_from(*found.ints.first()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Block;
+    use crate::graph::{Weights, twin};
+    use crate::network::{PlainBlock, PlainLinear, PlainTwin};
+    use onelook_edge::head::Head;
+    use onelook_edge::preprocess::{Crop, Scaling};
+
+    #[test]
+    fn the_cost_of_two_layers_by_hand() {
+        let spec = Block {
+            filters: 2,
+            kernel: 3,
+            padding: 0,
+            pool: 2,
+            batch_norm: false,
+        };
+        let plain = PlainTwin {
+            blocks: vec![PlainBlock {
+                spec,
+                channels: 3,
+                weight: vec![0.0; 54],
+                bias: vec![0.0; 2],
+            }],
+            linear: Some(PlainLinear {
+                weight: vec![0.0; 5 * 18],
+                bias: vec![0.0; 5],
+            }),
+            head: Head {
+                alpha: vec![1.0; 5],
+                bias: 0.0,
+            },
+        };
+        let input = InputSpec {
+            channels: 3,
+            side_px: 8,
+            crop: Crop::Frame,
+            scaling: Scaling::Unit,
+        };
+        let found = layers(&twin(Weights::F32(&plain), &input, 5), &input).unwrap();
+        // 8 x 8 less the edge is 6 x 6: 36 places of 54 weights; pooled 3 x 3 of 2 channels are 18.
+        assert_eq!((found[0].side_px, found[0].pooled_px), (6, 3));
+        assert_eq!((found[0].parameters, found[0].multiply_adds), (56, 1944));
+        assert_eq!((found[1].inputs, found[1].outputs), (18, 5));
+        assert_eq!((found[1].parameters, found[1].multiply_adds), (95, 90));
+    }
+}
