@@ -206,12 +206,14 @@ impl View<'_> {
         let dark_on_light = 2 * light >= all;
         let unlike = if dark_on_light { all - light } else { light };
         let [dark_spread, light_spread] = levels.spread;
+        // No camera gives two levels this pure: a stroke may then run along the border.
+        let is_drawing = dark_spread.max(light_spread) < 0.03 * contrast;
         let spread = if dark_on_light {
             light_spread
         } else {
             dark_spread
         };
-        if spread > PLAIN_SPREAD * contrast || 16 * unlike > all {
+        if spread > PLAIN_SPREAD * contrast || (16 * unlike > all && !is_drawing) {
             return None;
         }
         let ink: Vec<bool> = self
@@ -284,12 +286,23 @@ impl View<'_> {
             })
             .collect();
         let differs = |at: usize, least: f32| f32::from(smooth[at].abs_diff(ground[at])) >= least;
+        // The grain of wood or paper is not ink; strokes are but a small part of a picture.
+        let mut histogram = [0u32; 256];
+        for &v in &unlike {
+            histogram[v as usize] += 1;
+        }
+        let mut below = 0;
+        let grain = (0..256).find(|&v| {
+            below += histogram[v];
+            4 * below as usize >= 3 * unlike.len()
+        });
+        let least = (2 * grain.unwrap_or(0)).clamp(26, 90) as u8;
         // Where the ground has an edge of its own, strokes must stand out from that.
         let edge = range(&ground, width, 5);
         let faint: Vec<bool> = (0..smooth.len())
             .map(|at| {
                 let difference = smooth[at].abs_diff(ground[at]);
-                unlike[at] >= 26
+                unlike[at] >= least
                     && differs(at, MIN_CONTRAST / 2.0)
                     && 5 * u32::from(difference) >= 4 * u32::from(edge[at])
             })
