@@ -79,8 +79,8 @@ pub enum FpirError {
     /// The tail ends before the rate that is needed.
     #[error(
         "FPIR {fpir} over {comparisons:.1} comparisons needs an FMR of {needed:.1e}, and the model's \
-         validation pairs carry no less than {carried:.1e}: ask for an FPIR of at least {least:.1e}, \
-         or enroll at most {most} classes"
+         validation pairs carry no less than {carried:.1e}: ask for an FPIR of at least {least:.1e}; \
+         {fpir} is carried for at most {most} classes"
     )]
     OutOfReach {
         /// The FPIR that was asked for.

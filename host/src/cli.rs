@@ -110,7 +110,7 @@ struct EvalArgs {
     #[arg(long, required_unless_present = "baseline")]
     model: Option<PathBuf>,
     /// Official runs (all_runs.zip or its folder): 20 x 20 within-alphabet one-shot trials
-    #[arg(long, conflicts_with_all = ["data", "pairs", "ways", "shots", "rule", "trials", "within_group", "seed"], required_unless_present = "data")]
+    #[arg(long, conflicts_with_all = ["data", "pairs", "ways", "shots", "rule", "trials", "within_group", "seed", "open_set"], required_unless_present = "data")]
     runs: Option<PathBuf>,
     /// A published distance on the official runs instead of a model, to check the harness
     #[arg(long, value_enum, requires = "runs", conflicts_with_all = ["model", "camera"])]

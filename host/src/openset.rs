@@ -300,7 +300,7 @@ pub struct Kept {
 }
 
 /// Sets thresholds for [`TARGETS`] on some groups and measures them on the others, for every two
-/// groups against the rest, both ways round.
+/// groups against the rest, both ways round; of more than six groups, for neighbours alone.
 ///
 /// # Errors
 /// In words, where there are fewer than four groups.
@@ -312,18 +312,25 @@ pub fn cross_fit(groups: &[Vec<Class>], head: &Head, spec: Spec) -> Result<Vec<K
         ));
     }
     let mut halves: Vec<(Vec<Class>, Vec<TailPoint>)> = Vec::new();
-    for second in 1..groups.len() {
-        for first in 0..second {
-            for inside in [true, false] {
-                let chosen = groups.iter().enumerate();
-                let classes: Vec<Class> = chosen
-                    .filter(|(at, _)| (*at == first || *at == second) == inside)
-                    .flat_map(|(_, group)| group.clone())
-                    .collect();
-                let pairs = Pairs::of(&classes.iter().collect::<Vec<_>>(), head);
-                let tail = points::set(&pairs, head, spec.seed).tail;
-                halves.push((classes, tail));
-            }
+    let every_two =
+        (1..groups.len()).flat_map(|second| (0..second).map(move |first| [first, second]));
+    let neighbours = (1..groups.len())
+        .step_by(2)
+        .map(|second| [second - 1, second]);
+    let twos: Vec<[usize; 2]> = match groups.len() {
+        ..=6 => every_two.collect(),
+        _ => neighbours.collect(),
+    };
+    for two in twos {
+        for inside in [true, false] {
+            let chosen = groups.iter().enumerate();
+            let classes: Vec<Class> = chosen
+                .filter(|(at, _)| two.contains(at) == inside)
+                .flat_map(|(_, group)| group.clone())
+                .collect();
+            let pairs = Pairs::of(&classes.iter().collect::<Vec<_>>(), head);
+            let tail = points::set(&pairs, head, spec.seed).tail;
+            halves.push((classes, tail));
         }
     }
     let mut rows = Vec::new();
