@@ -746,14 +746,14 @@ fn sliding(
     let mut backward = vec![least; padded];
     for i in 0..padded {
         let v = source(i);
-        forward[i] = if i % window == 0 {
+        forward[i] = if i.is_multiple_of(window) {
             v
         } else {
             of(forward[i - 1], v)
         };
         let j = padded - 1 - i;
         let v = source(j);
-        backward[j] = if (j + 1) % window == 0 {
+        backward[j] = if (j + 1).is_multiple_of(window) {
             v
         } else {
             of(backward[j + 1], v)

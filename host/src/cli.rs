@@ -17,7 +17,7 @@ use serde_json::json;
 use crate::augment::camera::{self, Disturbance, Session};
 use crate::clip;
 use crate::config::Recipe;
-use crate::dataset::{self, Dataset};
+use crate::dataset::{self, Dataset, Run};
 use crate::eval::{self, Accuracy, Rule, Seen, Verification};
 use crate::export;
 use crate::glyphs::{self, GlyphsSpec};
@@ -141,6 +141,10 @@ struct EvalArgs {
     cross_fit: bool,
     #[command(flatten)]
     session: SessionArgs,
+    /// The official runs through the simulated camera: every disturbance alone at a third, two
+    /// thirds and all of its strength, and all together
+    #[arg(long, requires = "runs", requires = "model", conflicts_with = "camera")]
+    camera_table: bool,
     /// Draw the classes of a trial, or the two of an impostor pair, from one group
     #[arg(long)]
     within_group: bool,
@@ -358,6 +362,9 @@ fn eval_command(args: EvalArgs, out: &mut dyn Write) -> Result<ExitCode, Failure
     });
     if let Some(path) = &args.runs {
         let runs = dataset::open_runs(path)?;
+        if let Some(model) = model.as_ref().filter(|_| args.camera_table) {
+            return camera_table(model, &runs, args.seed, args.json, out);
+        }
         let accuracy = match (model, args.baseline) {
             (Some(model), _) => eval::runs(&model, &runs, camera)?,
             (None, Some(Baseline::Hausdorff)) => eval::baseline_runs(
@@ -435,6 +442,51 @@ fn eval_command(args: EvalArgs, out: &mut dyn Write) -> Result<ExitCode, Failure
     let mut accuracy = eval::trials(&embeddings, model.head(), &data, spec, args.rule, args.seed)?;
     accuracy.protocol += &eval::through(camera);
     print_accuracy(&accuracy, args.json, out)
+}
+
+/// The official runs under each disturbance, and under all.
+fn camera_table(
+    model: &Model,
+    runs: &[Run],
+    seed: u64,
+    json: bool,
+    out: &mut dyn Write,
+) -> Result<ExitCode, Failure> {
+    const STRENGTHS: [f32; 3] = [1.0 / 3.0, 2.0 / 3.0, 1.0];
+    if !json {
+        let header = "alone";
+        writeln!(
+            out,
+            "{header:<15} {:>8.2} {:>8.2} {:>8.2}",
+            STRENGTHS[0], STRENGTHS[1], STRENGTHS[2]
+        )?;
+    }
+    let alone = Disturbance::ALL.map(|disturbance| {
+        let sessions = STRENGTHS.map(|strength| Session::Alone(disturbance, strength));
+        (format!("{disturbance:?}"), sessions)
+    });
+    let together = (
+        "all together".to_owned(),
+        STRENGTHS.map(Session::Everything),
+    );
+    for (name, sessions) in alone.into_iter().chain([together]) {
+        if !json {
+            write!(out, "{name:<15}")?;
+        }
+        for session in sessions {
+            let found = eval::runs(model, runs, Some(Seen { session, seed }))?;
+            if json {
+                writeln!(out, "{}", serde_json::to_string(&found)?)?;
+            } else {
+                write!(out, " {:6.2} %", 100.0 * found.accuracy)?;
+                out.flush()?;
+            }
+        }
+        if !json {
+            writeln!(out)?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn camera_command(args: &CameraArgs, out: &mut dyn Write) -> Result<ExitCode, Failure> {

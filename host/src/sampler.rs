@@ -2,6 +2,8 @@
 //! into network input. A batch is a function of recipe, data, seed and step alone, so a run can
 //! stop and go on anywhere. Knows nothing of networks or devices.
 
+use std::cell::OnceCell;
+
 use onelook_edge::frame::Frame;
 use onelook_edge::locate;
 use onelook_edge::preprocess::{Crop, InputSpec, Patch, patch, patch_at};
@@ -10,8 +12,8 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::augment;
-use crate::augment::camera::{self, Session, Shot};
-use crate::config::{Augment, Objective, Recipe, Validation};
+use crate::augment::camera::{self, Conditions};
+use crate::config::{Augment, CameraShare, Objective, Recipe, Validation};
 use crate::dataset::{Dataset, Skipped};
 
 /// What random numbers are for; each use has a stream of its own.
@@ -96,8 +98,11 @@ struct Group {
 /// A training picture.
 struct Picture {
     frame: Frame,
-    /// What the device would cut out of a photograph of it, paper white and ink black.
-    photographed: Option<Frame>,
+    /// Its place among all training pictures.
+    number: u64,
+    /// What the device would cut out of the one photograph that the simulated camera takes of it,
+    /// when it is first asked for; none where the device does not find the mark.
+    photograph: OnceCell<Option<Frame>>,
 }
 
 /// Splits data into what trains and what validates.
@@ -187,48 +192,17 @@ pub fn drop_blank(data: &mut Dataset, input: &InputSpec) -> Vec<Skipped> {
     skipped
 }
 
-/// What the device would cut out of one photograph of each training picture; none where the
-/// recipe has no camera, or the device did not find the mark.
-fn photographed(train: &Dataset, recipe: &Recipe, seed: u64) -> Vec<Option<Frame>> {
-    let (Some(camera), Crop::Mark { margin }) = (recipe.augment.camera, recipe.input.crop) else {
-        return Vec::new();
-    };
-    // Wide and fine enough to be distorted and cut out once more.
-    let spec = InputSpec {
-        side_px: 2 * recipe.input.side_px,
-        crop: Crop::Mark {
-            margin: margin + 0.1,
-        },
-        ..recipe.input.clone()
-    };
-    let classes = train.groups.iter().flat_map(|group| &group.classes);
-    let frames: Vec<&Frame> = classes
-        .flat_map(|class| class.pictures.iter().map(|picture| &picture.frame))
-        .collect();
-    let cut_out = |shot: &Shot| {
-        let mark = locate::mark(&shot.frame)?;
-        if mark.bounds.overlap(&shot.bounds) < camera::FOUND {
-            return None;
-        }
-        let Patch(ink) = patch_at(&shot.frame, Some(&mark), &spec).ok()?;
-        let side = spec.side_px;
-        let level = |ink: f32| 255 - (255.0 * ink).round() as u8;
-        Some(Frame::from_fn(side, side, |x, y| level(ink[y * side + x])))
-    };
-    let session = Session::Everything(camera.strength);
-    camera::photographs(&frames, session, seed, |shot| cut_out(&shot?))
-}
-
 impl Sampler {
     /// A sampler of the training part; pictures that are blank to `recipe.input` must be gone.
     ///
     /// # Errors
     /// In words, where there is too little to learn from.
     pub fn new(train: &Dataset, recipe: &Recipe, seed: u64) -> Result<Self, String> {
-        let mut photographed = photographed(train, recipe, seed).into_iter();
+        let mut numbers = 0..;
         let mut picture = |frame: &Frame| Picture {
             frame: frame.clone(),
-            photographed: photographed.next().flatten(),
+            number: numbers.next().unwrap_or_default(),
+            photograph: OnceCell::new(),
         };
         let groups: Vec<Group> = train
             .groups
@@ -416,14 +390,43 @@ impl Sampler {
         patch(frame, &self.input).unwrap_or_else(|_| Patch(vec![0.0; self.input.len()]))
     }
 
+    /// What the device would cut out of a photograph, paper white and ink black, wide and fine
+    /// enough to be distorted and cut out once more.
+    fn photographed(&self, picture: &Picture, camera: CameraShare) -> Option<Frame> {
+        let Crop::Mark { margin } = self.input.crop else {
+            return None;
+        };
+        let mut rng = stream(self.seed, Purpose::Camera, picture.number);
+        let conditions = Conditions::drawn(camera.strength, &mut rng);
+        let shot = camera::photograph(&picture.frame, &conditions, &mut rng)?;
+        let mark = locate::mark(&shot.frame)?;
+        if mark.bounds.overlap(&shot.bounds) < camera::FOUND {
+            return None;
+        }
+        let spec = InputSpec {
+            side_px: 2 * self.input.side_px,
+            crop: Crop::Mark {
+                margin: margin + 0.1,
+            },
+            ..self.input.clone()
+        };
+        let Patch(ink) = patch_at(&shot.frame, Some(&mark), &spec).ok()?;
+        let side = spec.side_px;
+        let level = |ink: f32| 255 - (255.0 * ink).round() as u8;
+        Some(Frame::from_fn(side, side, |x, y| level(ink[y * side + x])))
+    }
+
     /// A posed and distorted patch; where distortion loses the mark, the straight one.
     fn distorted(&self, picture: &Picture, pose: Pose, rng: &mut ChaCha8Rng) -> Patch {
         let camera = self.augment.camera;
-        let seen = camera.is_some_and(|camera| rng.random_bool(camera.share.clamp(0.0, 1.0)));
-        let frame = match &picture.photographed {
-            Some(photographed) if seen => photographed,
-            _ => &picture.frame,
-        };
+        let seen = camera.filter(|camera| rng.random_bool(camera.share.clamp(0.0, 1.0)));
+        let photograph = seen.and_then(|camera| {
+            let taken = picture
+                .photograph
+                .get_or_init(|| self.photographed(picture, camera));
+            taken.as_ref()
+        });
+        let frame = photograph.unwrap_or(&picture.frame);
         let turned = augment::posed(frame, pose.turns, pose.mirrored);
         let mut shown = augment::distort(&turned, &self.augment, rng);
         if self.augment.thickness > 0.0 {

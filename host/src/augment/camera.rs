@@ -398,10 +398,11 @@ impl Scene {
                     } else {
                         1.0
                     };
-                    for c in 0..3 {
-                        let paper = self.paper[c] * ruled * (1.0 + self.paper_texture * grain);
-                        colour[c] = paper + (self.pen[c] - paper) * cover;
-                    }
+                    let grained = ruled * (1.0 + self.paper_texture * grain);
+                    colour = std::array::from_fn(|c| {
+                        let paper = self.paper[c] * grained;
+                        paper + (self.pen[c] - paper) * cover
+                    });
                 }
                 if on_card < 1.0 {
                     let coarse = self.texture(u * 3.0 + 40.0, v * 17.0 + 40.0);
@@ -412,9 +413,10 @@ impl Scene {
                         .iter()
                         .find(|thing| thing.covers(u, v))
                         .map_or(self.desk, |thing| thing.colour);
-                    for c in 0..3 {
-                        let desk = desk[c] * (1.0 + self.desk_texture * (coarse + 0.3 * grain));
-                        colour[c] = colour[c] * on_card + desk * contact * (1.0 - on_card);
+                    let grained = 1.0 + self.desk_texture * (coarse + 0.3 * grain);
+                    let share = contact * grained * (1.0 - on_card);
+                    for (colour, desk) in colour.iter_mut().zip(desk) {
+                        *colour = *colour * on_card + desk * share;
                     }
                 }
                 let light = 255.0 * self.light.at(px, py);
@@ -473,15 +475,16 @@ impl Ink {
         }
     }
 
-    /// The places on the card that are inked.
+    /// The corners on the card of all that is inked.
     fn places(&self) -> impl Iterator<Item = [f32; 2]> {
         let inked = (0..)
             .zip(&self.cover)
             .filter(|(_, cover)| **cover > self.threshold);
-        inked.map(|(i, _)| {
+        inked.flat_map(|(i, _)| {
+            let along = |v: usize, centre: f32| (v as f32 - centre) / self.per_unit;
             let (x, y) = (i % self.side[0], i / self.side[0]);
-            let along = |v: usize, centre: f32| (v as f32 + 0.5 - centre) / self.per_unit;
-            [along(x, self.centre[0]), along(y, self.centre[1])]
+            [(0, 0), (1, 0), (1, 1), (0, 1)]
+                .map(|(dx, dy)| [along(x + dx, self.centre[0]), along(y + dy, self.centre[1])])
         })
     }
 
@@ -661,57 +664,67 @@ fn defocused(plane: &mut [f32], radius: f32) {
     let half = radius / 2.0;
     for _ in 0..2 {
         for row in plane.chunks_exact_mut(WIDTH) {
-            box_mean(row, half);
+            box_mean(row, 1, half);
         }
-        let mut column = vec![0.0; HEIGHT];
-        for x in 0..WIDTH {
-            for (y, v) in column.iter_mut().enumerate() {
-                *v = plane[y * WIDTH + x];
-            }
-            box_mean(&mut column, half);
-            for (y, &v) in column.iter().enumerate() {
-                plane[y * WIDTH + x] = v;
-            }
-        }
+        box_mean(plane, WIDTH, half);
     }
 }
 
-/// The mean over `half` places to either side, fractions counted; the ends are repeated.
-fn box_mean(line: &mut [f32], half: f32) {
-    let whole = half as usize;
+/// The mean over `half` lines to either side, fractions counted; a line is `size` numbers, and the
+/// first and the last are repeated.
+fn box_mean(lines: &mut [f32], size: usize, half: f32) {
+    let whole = half as isize;
     let part = half - whole as f32;
     let share = 1.0 / (2.0 * half + 1.0);
-    let source = line.to_vec();
-    let last = source.len() as isize - 1;
-    let at = |i: isize| source[i.clamp(0, last) as usize];
-    let reach = whole as isize;
-    let mut sum: f32 = (-reach..=reach).map(at).sum();
-    for (i, v) in line.iter_mut().enumerate() {
-        let i = i as isize;
-        *v = share * (sum + part * (at(i - reach - 1) + at(i + reach + 1)));
-        sum += at(i + reach + 1) - at(i - reach);
+    let source = lines.to_vec();
+    let last = (source.len() / size) as isize - 1;
+    let line = |i: isize| &source[i.clamp(0, last) as usize * size..][..size];
+    let mut sum = vec![0.0; size];
+    for i in -whole..=whole {
+        for (sum, v) in sum.iter_mut().zip(line(i)) {
+            *sum += v;
+        }
+    }
+    for (i, out) in (0..).zip(lines.chunks_exact_mut(size)) {
+        let (leaving, before, next) = (line(i - whole), line(i - whole - 1), line(i + whole + 1));
+        for x in 0..size {
+            out[x] = share * (sum[x] + part * (before[x] + next[x]));
+            sum[x] += next[x] - leaving[x];
+        }
     }
 }
 
 /// The mean along a line of `length` pixels.
 fn moved(plane: &[f32], length: f32, direction: f32) -> Vec<f32> {
     let steps = length.ceil().max(1.0) as isize;
-    let offsets: Vec<(isize, isize)> = (0..=steps)
-        .map(|i| {
-            let along = (i as f32 / steps as f32 - 0.5) * length;
-            let offset = |c: f32| (along * c).round() as isize;
-            (offset(direction.cos()), offset(direction.sin()))
-        })
-        .collect();
-    let share = 1.0 / offsets.len() as f32;
+    let share = 1.0 / (steps + 1) as f32;
     let mut out = vec![0.0; plane.len()];
-    for (dx, dy) in offsets {
-        for (y, row) in out.chunks_exact_mut(WIDTH).enumerate() {
-            let sy = (y as isize + dy).clamp(0, HEIGHT as isize - 1) as usize;
+    for i in 0..=steps {
+        let along = (i as f32 / steps as f32 - 0.5) * length;
+        let [dx, dy] = [direction.cos(), direction.sin()].map(|c| (along * c).round() as isize);
+        for (y, row) in (0..).zip(out.chunks_exact_mut(WIDTH)) {
+            let sy = (y + dy).clamp(0, HEIGHT as isize - 1) as usize;
             let source = &plane[sy * WIDTH..][..WIDTH];
-            for (x, v) in row.iter_mut().enumerate() {
-                let sx = (x as isize + dx).clamp(0, WIDTH as isize - 1) as usize;
-                *v += share * source[sx];
+            // Beyond an end stands what is there.
+            let shift = dx.unsigned_abs().min(WIDTH - 1);
+            let (inner, outer) = if dx < 0 {
+                let (outer, inner) = row.split_at_mut(shift);
+                (
+                    inner.iter_mut().zip(&source[..WIDTH - shift]),
+                    (outer, source[0]),
+                )
+            } else {
+                let (inner, outer) = row.split_at_mut(WIDTH - shift);
+                (
+                    inner.iter_mut().zip(&source[shift..]),
+                    (outer, source[WIDTH - 1]),
+                )
+            };
+            for (v, s) in inner {
+                *v += share * s;
+            }
+            for v in outer.0 {
+                *v += share * outer.1;
             }
         }
     }
@@ -786,4 +799,134 @@ pub fn photographs<T: Send>(
             })
             .collect()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::augment::posed;
+    use rand::SeedableRng;
+    use rand_chacha::ChaCha8Rng;
+
+    /// An L of 5 px strokes, 60 high and 40 wide, in a picture of 105.
+    fn ell() -> Frame {
+        Frame::from_fn(105, 105, |x, y| {
+            let bar = (30..35).contains(&x) && (20..80).contains(&y);
+            let foot = (30..70).contains(&x) && (75..80).contains(&y);
+            if bar || foot { 0 } else { 255 }
+        })
+    }
+
+    fn shot(conditions: &Conditions) -> Shot {
+        photograph(&ell(), conditions, &mut ChaCha8Rng::seed_from_u64(7)).unwrap()
+    }
+
+    #[test]
+    fn an_undisturbed_mark_is_upright_in_the_middle_at_its_size() {
+        let Shot { frame, bounds } = shot(&Conditions::IDEAL);
+        assert_eq!((frame.width(), frame.height()), (WIDTH, HEIGHT));
+        // 60 px of drawing are 250 px.
+        let scale = LARGEST_PX / 60.0;
+        assert!((bounds.height - 60.0 * scale).abs() < 0.1, "{bounds:?}");
+        assert!((bounds.width - 40.0 * scale).abs() < 0.1, "{bounds:?}");
+        assert!((bounds.x + bounds.width / 2.0 - 320.0).abs() < scale);
+        let found = locate::mark(&frame).unwrap().bounds;
+        assert!(found.overlap(&bounds) > 0.95, "{found:?} {bounds:?}");
+        // The foot of the L is at the lower right, the corner opposite to it is paper.
+        let at = |x: f32, y: f32| frame.pixels()[(y as usize * WIDTH + x as usize) * 3];
+        let (right, bottom) = (bounds.x + bounds.width, bounds.y + bounds.height);
+        assert!(at(right - 2.0 * scale, bottom - 2.0 * scale) < 80);
+        assert!(at(right - 2.0 * scale, bounds.y + 2.0 * scale) > 180);
+    }
+
+    #[test]
+    fn a_tilted_square_has_the_corners_of_a_pinhole_camera() {
+        // A unit square, 100 px long, tilted by 30 degrees about the vertical axis: its right edge
+        // is nearer or farther by sin 30 / 2 = 0.25 of a distance of 5.54.
+        let tilted = projection(0.0, 30f32.to_radians(), std::f32::consts::FRAC_PI_2, 100.0);
+        let corner = |u: f32, v: f32| {
+            let at = |row: &[f32; 3]| row[0] * u + row[1] * v + row[2];
+            [
+                at(&tilted[0]) / at(&tilted[2]),
+                at(&tilted[1]) / at(&tilted[2]),
+            ]
+        };
+        let (x, depth) = (0.5 * 30f32.to_radians().cos(), 0.25);
+        for side in [-1.0f32, 1.0] {
+            let [px, py] = corner(side * 0.5, 0.5);
+            let near = 5.54 - side * depth;
+            let expected = [side * x * FOCAL_PX / near, 0.5 * FOCAL_PX / near];
+            assert!((px - expected[0]).abs() < 1e-3, "{px} {expected:?}");
+            assert!((py - expected[1]).abs() < 1e-3, "{py} {expected:?}");
+        }
+    }
+
+    #[test]
+    fn the_inverse_of_a_projection_brings_every_place_back() {
+        let ahead = projection(0.3, 0.5, 1.1, 180.0);
+        let back = multiplied(inverted(ahead), ahead);
+        for (i, row) in back.iter().enumerate() {
+            for (j, v) in row.iter().enumerate() {
+                let expected = back[0][0] * f32::from(u8::from(i == j));
+                assert!((v - expected).abs() < 1e-3 * back[0][0].abs(), "{back:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn blur_spreads_a_point_and_keeps_its_light() {
+        let mut plane = vec![0.0; WIDTH * HEIGHT];
+        plane[200 * WIDTH + 300] = 81.0;
+        // Radius 2 is a box of 3 twice: 1 2 3 2 1 / 9 in each direction.
+        defocused(&mut plane, 2.0);
+        let row: Vec<f32> = (297..=303).map(|x| plane[200 * WIDTH + x]).collect();
+        for (found, by_hand) in row.iter().zip([0.0, 3.0, 6.0, 9.0, 6.0, 3.0, 0.0]) {
+            assert!((found - by_hand).abs() < 1e-3, "{row:?}");
+        }
+        let mut line = vec![0.0; WIDTH * HEIGHT];
+        line[200 * WIDTH + 300] = 5.0;
+        let streak = moved(&line, 4.0, 0.0);
+        let row: Vec<f32> = (297..=303).map(|x| streak[200 * WIDTH + x]).collect();
+        for (found, by_hand) in row.iter().zip([0.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.0]) {
+            assert!((found - by_hand).abs() < 1e-5, "{row:?}");
+        }
+    }
+
+    #[test]
+    fn noise_has_mean_0_and_deviation_1() {
+        let mut state = 3;
+        let draws: Vec<f64> = (0..40_000).map(|_| f64::from(normal(&mut state))).collect();
+        let mean = draws.iter().sum::<f64>() / 40_000.0;
+        let variance = draws.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / 40_000.0;
+        // Five standard errors: 5 / 200, and 5 x sqrt(2) / 200.
+        assert!(mean.abs() < 0.025, "{mean}");
+        assert!((variance - 1.0).abs() < 0.036, "{variance}");
+    }
+
+    #[test]
+    fn every_disturbance_changes_the_picture_and_the_seed_decides_how() {
+        let ideal = shot(&Conditions::IDEAL).frame;
+        for disturbance in Disturbance::ALL {
+            let conditions = Conditions::alone(disturbance, 1.0);
+            let (one, two) = (shot(&conditions).frame, shot(&conditions).frame);
+            assert_eq!(one, two, "{disturbance:?}");
+            assert_ne!(one, ideal, "{disturbance:?}");
+        }
+    }
+
+    #[test]
+    fn photographs_do_not_depend_on_how_many_there_are() {
+        let (a, b) = (ell(), posed(&ell(), 1, false));
+        let pixels = |shot: Option<Shot>| shot.unwrap().frame.pixels().to_vec();
+        let session = Session::Everything(0.5);
+        let both = photographs(&[&a, &b, &a], session, 5, pixels);
+        let first = photographs(&[&a], session, 5, pixels);
+        assert_eq!(both[0], first[0]);
+        assert_ne!(both[0], both[2]);
+        let blank = Frame::from_fn(9, 9, |_, _| 255);
+        assert_eq!(
+            photographs(&[&blank], session, 5, |shot| shot.is_none()),
+            [true]
+        );
+    }
 }
