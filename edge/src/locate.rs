@@ -933,4 +933,104 @@ mod tests {
         assert_eq!((square.width, square.height), (18.0, 18.0));
         assert_eq!((square.x, square.y), (5.0, 3.5));
     }
+
+    /// The L three times as large and further in, on a card from (40, 20) to (260, 200), on a
+    /// darker desk: what is seen at a place, as a share of full light.
+    fn on_a_desk(ink: f32, card: f32, desk: f32, light: impl Fn(f32, f32) -> f32) -> Frame {
+        Frame::from_fn(320, 240, |x, y| {
+            let stroke = x >= 90 && y >= 50 && ell((x - 90) / 3 + 10, (y - 50) / 3 + 5);
+            let shade = if stroke {
+                ink
+            } else if (40..260).contains(&x) && (20..200).contains(&y) {
+                card
+            } else {
+                desk
+            };
+            (255.0 * shade * light(x as f32, y as f32)) as u8
+        })
+    }
+
+    /// The box of the L there.
+    fn expected() -> Bounds {
+        Bounds {
+            x: 90.0,
+            y: 50.0,
+            width: 24.0,
+            height: 45.0,
+        }
+    }
+
+    fn found_at(frame: &Frame, expected: &Bounds) {
+        let found = mark(frame).unwrap().bounds;
+        assert!(found.overlap(expected) > 0.85, "{found:?}");
+    }
+
+    #[test]
+    fn a_mark_on_a_card_is_the_ink_and_not_the_card() {
+        let even = |_: f32, _: f32| 1.0;
+        found_at(&on_a_desk(0.1, 0.9, 0.4, even), &expected());
+        // A dark card on a light desk, and a light one on a dark desk.
+        found_at(&on_a_desk(0.9, 0.15, 0.6, even), &expected());
+        found_at(&on_a_desk(0.1, 0.9, 0.05, even), &expected());
+    }
+
+    #[test]
+    fn uneven_light_and_a_shadow_across_the_mark_do_not_move_it() {
+        let slanted = |x: f32, y: f32| 1.0 - 0.5 * x / 320.0 - 0.2 * y / 240.0;
+        found_at(&on_a_desk(0.1, 0.9, 0.4, slanted), &expected());
+        let shadow = |_: f32, y: f32| 1.0 - 0.5 * ((y - 60.0) / 20.0).clamp(0.0, 1.0);
+        let frame = on_a_desk(0.1, 0.9, 0.4, shadow);
+        found_at(&frame, &expected());
+        // Paper and ink are told apart in the light and in the shadow alike.
+        let mark = mark(&frame).unwrap();
+        for (x, y, is_ink) in [(95, 55, 1.0), (105, 55, 0.0), (95, 85, 1.0), (125, 85, 0.0)] {
+            let level = f32::from(frame.pixels()[y * 320 + x]);
+            let ink = mark.ink(level, x as f32 + 0.5, y as f32 + 0.5);
+            assert!((ink - is_ink).abs() < 0.15, "{ink} at {x}, {y}");
+        }
+    }
+
+    #[test]
+    fn what_runs_out_of_the_picture_and_what_lies_on_the_desk_is_no_mark() {
+        let mut frame = on_a_desk(0.1, 0.9, 0.4, |_, _| 1.0);
+        let mut pixels = frame.pixels().to_vec();
+        for y in 0..240 {
+            for x in 0..320 {
+                let pencil = (285..300).contains(&x) && (60..110).contains(&y);
+                let cable = y < 12 && x > 150 || x < 6;
+                if pencil || cable {
+                    pixels[y * 320 + x] = 30;
+                }
+            }
+        }
+        frame = Frame::new(320, 240, 1, pixels).unwrap();
+        found_at(&frame, &expected());
+    }
+
+    #[test]
+    fn closing_fills_what_is_narrower_than_its_square_and_nothing_else() {
+        // A dark bar 3 wide and a dark field 8 wide on light ground.
+        let line = [9, 9, 1, 1, 1, 9, 9, 9, 9, 2, 2, 2, 2, 2, 2, 2, 2, 9, 9, 9];
+        let frame: Vec<u8> = line.repeat(12);
+        let closed = closed(&frame, line.len(), 5);
+        assert_eq!(closed[5 * 20..][2..5], [9, 9, 9]);
+        assert_eq!(closed[5 * 20..][9..17], [2; 8]);
+        // The running extreme against the plain one.
+        let noise: Vec<u8> = (0..97u32).map(|i| (i * i * 31 % 251) as u8).collect();
+        let mut found = vec![0; noise.len()];
+        sliding(97, 4, |i| noise[i], |i, v| found[i] = v, u8::max, 0);
+        for (i, v) in found.iter().enumerate() {
+            let window = &noise[i.saturating_sub(4)..(i + 5).min(97)];
+            assert_eq!(Some(v), window.iter().max());
+        }
+    }
+
+    #[test]
+    fn boxes_overlap_by_what_they_share() {
+        let wide = Bounds { width: 16.0, ..ELL };
+        assert_eq!(ELL.overlap(&ELL), 1.0);
+        // 8 x 15 of 16 x 15.
+        assert_eq!(ELL.overlap(&wide), 0.5);
+        assert_eq!(ELL.overlap(&Bounds { x: 90.0, ..ELL }), 0.0);
+    }
 }

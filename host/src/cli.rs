@@ -738,7 +738,7 @@ fn report_command(args: &ReportArgs, out: &mut dyn Write) -> Result<ExitCode, Fa
         let mut folders = skipped.source.split('/');
         folders.any(|folder| names.iter().any(|name| name == folder))
     });
-    let (_, mut data) = held_out(data, model.card())?;
+    let (mut data, _) = held_out(data, model.card())?;
     data.skipped = skipped;
     let report = report::measure(&args.model, data, args.run.as_deref(), args.seed)?;
     let page = report::page::html(&report);

@@ -17,10 +17,17 @@ const TRAINER: &str = env!("CARGO_BIN_EXE_trainer");
 
 /// A page that loads nothing, runs nothing and closes what it opens.
 fn check_page(page: &str) {
+    // Base64 spells anything.
+    let mut parts = page.split(";base64,");
+    let words: String = parts
+        .next()
+        .into_iter()
+        .chain(parts.filter_map(|part| Some(part.split_once('"')?.1)))
+        .collect();
     for trace in [
         "http://", "https://", "<script", "<link", "@import", "url(", "NaN",
     ] {
-        assert!(!page.contains(trace), "{trace}");
+        assert!(!words.contains(trace), "{trace}");
     }
     for tag in [
         "section", "figure", "svg", "table", "tr", "details", "ul", "dl", "div", "p", "li",
