@@ -368,7 +368,10 @@ impl View<'_> {
         if 6 * gap <= size {
             return alike > 0.6;
         }
-        if gap > size.max(self.width.min(self.height) / 4) {
+        // Dots may be far apart, for what they are.
+        let dots = 12 * size < self.width.min(self.height);
+        let far = 5 * gap > 2 * size;
+        if far && !(dots && 4 * gap < self.width.min(self.height)) {
             return false;
         }
         // The ground between may lie in a shadow that begins softly, but have no edge.
@@ -431,7 +434,6 @@ impl View<'_> {
         unlike: &[u8],
     ) -> Option<Group> {
         let (width, height) = (self.width, self.height);
-        let rough = group.iter().map(|patch| patch.bounds).reduce(around)?;
         let mut histogram = [0u32; 256];
         for at in group.iter().flat_map(|patch| &patch.places) {
             histogram[unlike[*at] as usize] += 1;
@@ -460,7 +462,7 @@ impl View<'_> {
             return None;
         }
         // Around a mark there is paper: what a dark stroke encloses is no light mark.
-        let [left, top, right, bottom] = rough;
+        let [left, top, right, bottom] = bounds;
         let out = 6 + (right - left).max(bottom - top) / 8;
         let ring = [
             left.saturating_sub(out),
@@ -617,7 +619,7 @@ impl Group {
             && 4 * side(inner) > side(own)
             && darker > 0.6 * lighter
             // What shines between strokes is no drawing.
-            && other.likely > 0.13 * self.likely
+            && other.likely > 0.08 * self.likely
     }
 }
 

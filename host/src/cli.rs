@@ -81,7 +81,7 @@ struct TrainArgs {
     /// published, or the built-in `glyphs`
     #[arg(long, default_value = "glyphs")]
     data: String,
-    /// `compact`, `koch`, or a recipe of your own
+    /// `compact`, `minimal`, `koch`, or a recipe of your own
     #[arg(long, default_value = "compact", value_name = "PRESET|FILE.toml")]
     preset: String,
     /// The folder for the run: recipe, log and checkpoints

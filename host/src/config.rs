@@ -9,8 +9,9 @@ use serde::{Deserialize, Serialize};
 use crate::augment::{AffineRanges, Elastic};
 
 /// The presets that come with the program, by name.
-pub const PRESETS: [(&str, &str); 2] = [
+pub const PRESETS: [(&str, &str); 3] = [
     ("compact", include_str!("../presets/compact.toml")),
+    ("minimal", include_str!("../presets/minimal.toml")),
     ("koch", include_str!("../presets/koch.toml")),
 ];
 
