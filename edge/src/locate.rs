@@ -7,7 +7,8 @@ use std::rc::Rc;
 
 use crate::frame::Frame;
 
-/// Ink and paper must differ by this many grey levels (of 255), else the picture is blank.
+/// Ink and paper must differ by this many grey levels (of 255); in a scene, where strokes are blurred,
+/// by 0.6 of it in the mean. Else the picture is blank.
 pub const MIN_CONTRAST: f32 = 24.0;
 
 /// Finding a mark needs no more detail than this; larger pictures are averaged down first.
@@ -19,8 +20,12 @@ const SPECK_SHARE: f64 = 0.005;
 /// In a scene a stroke is narrower than this share of the picture's shorter side.
 const STROKE_SHARE: f32 = 0.2;
 
-/// Where a picture is of two levels alone, each spreads by less than this share of their distance.
+/// Where a picture is of two levels alone, its paper spreads by less than this share of their
+/// distance.
 const PLAIN_SPREAD: f32 = 0.12;
+
+/// Paper is never taken for darker than this: noise would then be ink.
+const DARKEST: u8 = 8;
 
 /// A card seen at an angle still fills so much of the least rectangle around it.
 const CARD_SQUARENESS: f32 = 0.82;
@@ -136,12 +141,13 @@ pub fn mark(frame: &Frame) -> Option<Mark> {
         ink_to_paper,
     } = view.found()?;
     let scale = factor as f32;
+    let (x, y) = (left as f32 * scale, top as f32 * scale);
     Some(Mark {
         bounds: Bounds {
-            x: left as f32 * scale,
-            y: top as f32 * scale,
-            width: (right - left + 1) as f32 * scale,
-            height: (bottom - top + 1) as f32 * scale,
+            x,
+            y,
+            width: ((right + 1) as f32 * scale).min(grey.width() as f32) - x,
+            height: ((bottom + 1) as f32 * scale).min(grey.height() as f32) - y,
         },
         paper: Paper {
             cell_px: paper.cell_px * scale,
@@ -221,9 +227,13 @@ impl View<'_> {
             .iter()
             .map(|&v| (v <= levels.split) == dark_on_light)
             .collect();
-        let patches = self.patches(&ink);
-        let least =
-            (patches.iter().map(|patch| patch.area).sum::<usize>() as f64 * SPECK_SHARE) as usize;
+        let mut patches = self.patches(&ink);
+        // What runs out of a photograph is what lies around the sheet.
+        if !is_drawing && patches.iter().any(|patch| !patch.is_cut) {
+            patches.retain(|patch| !patch.is_cut);
+        }
+        let all: usize = patches.iter().map(|patch| patch.area).sum();
+        let least = (all as f64 * SPECK_SHARE) as usize;
         let strokes = patches.iter().filter(|patch| patch.area >= least);
         let bounds = strokes.map(|patch| patch.bounds).reduce(around)?;
         let largest = patches.iter().max_by_key(|patch| patch.area)?;
@@ -253,14 +263,24 @@ impl View<'_> {
         groups.extend(self.strokes(&smooth, Polarity::LightInk));
         let best = groups
             .iter()
-            .filter(|group| !groups.iter().any(|other| group.is_card_of(other)))
+            .filter(|group| {
+                let is_card = |other: &Group| !other.is_hole && group.holds(other);
+                let is_hole_of = |other: &Group| group.is_hole && other.holds(group);
+                !groups
+                    .iter()
+                    .any(|other| is_card(other) || is_hole_of(other))
+            })
             .max_by(|a, b| a.likely.total_cmp(&b.likely))?;
         Some(Found {
             bounds: best.bounds,
             paper: Paper {
                 cell_px: 1.0,
                 columns: self.width,
-                levels: best.ground.iter().map(|&v| f32::from(v.max(1))).collect(),
+                levels: best
+                    .ground
+                    .iter()
+                    .map(|&v| f32::from(v.max(DARKEST)))
+                    .collect(),
             },
             ink_to_paper: best.ink_to_paper,
         })
@@ -334,6 +354,7 @@ impl View<'_> {
                 let stand = Stand {
                     bounds: patch.bounds,
                     ground: patch.ground,
+                    area: patch.area as f32,
                 };
                 (stand, vec![patch])
             })
@@ -344,7 +365,7 @@ impl View<'_> {
             match (a + 1..groups.len()).find(near) {
                 Some(b) => {
                     let (stand, members) = groups.swap_remove(b);
-                    groups[a].0.bounds = around(groups[a].0.bounds, stand.bounds);
+                    groups[a].0 = groups[a].0.joined(stand);
                     groups[a].1.extend(members);
                     // What was too far from the smaller group may be near to this one.
                     a = 0;
@@ -365,8 +386,8 @@ impl View<'_> {
         };
         let side = |r: [usize; 4]| (r[2] - r[0] + 1).max(r[3] - r[1] + 1);
         let (gap, size) = (gap(0).max(gap(1)), side(a).max(side(b)));
-        if 6 * gap <= size {
-            return alike > 0.6;
+        if 6 * gap <= size && alike > 0.6 {
+            return true;
         }
         // Dots may be far apart, for what they are.
         let dots = 12 * size < self.width.min(self.height);
@@ -441,7 +462,7 @@ impl View<'_> {
         let contrast = top_tenth(&histogram)?;
         // Ink is what is nearer to full contrast than to paper.
         let is_ink = |at: usize| 2 * u32::from(unlike[at]) >= contrast;
-        let (mut bounds, mut sum, mut count) = (None, 0.0, 0.0f32);
+        let (mut bounds, mut count) = (None, 0.0f32);
         let (mut inked, mut under) = (0.0, 0.0);
         let mut difference = 0.0;
         for &at in group
@@ -451,9 +472,8 @@ impl View<'_> {
         {
             let (x, y) = (at % width, at / width);
             bounds = Some(bounds.map_or([x, y, x, y], |all| around(all, [x, y, x, y])));
-            sum += f32::from(smooth[at]) / f32::from(ground[at]).max(1.0);
             inked += f32::from(smooth[at]);
-            under += f32::from(ground[at]);
+            under += f32::from(ground[at].max(DARKEST));
             difference += f32::from(smooth[at].abs_diff(ground[at]));
             count += 1.0;
         }
@@ -490,6 +510,9 @@ impl View<'_> {
         let off_centre = ((dx * dx + dy * dy) / 2.0).sqrt().min(1.0);
         let size = ((right - left).max(bottom - top) as f32 / h).min(0.5);
         let mass: f32 = group.iter().map(|patch| patch.mass).sum();
+        let (across, down) = (right - left + 1, bottom - top + 1);
+        let is_long = across.max(down) * 2 > 5 * across.min(down);
+        let is_hole = 10 * count as usize > 7 * across * down && !is_long;
         let card = if self.on_card(bounds, ground, paper) {
             2.0
         } else {
@@ -499,9 +522,10 @@ impl View<'_> {
         Some(Group {
             bounds,
             likely,
+            is_hole,
             ink: inked / count,
             paper,
-            ink_to_paper: sum / count,
+            ink_to_paper: inked / under,
             ground: Rc::clone(ground),
         })
     }
@@ -587,6 +611,19 @@ struct Stand {
     bounds: [usize; 4],
     /// Mean level of the ground under it.
     ground: f32,
+    /// Places.
+    area: f32,
+}
+
+impl Stand {
+    fn joined(self, other: Self) -> Self {
+        let area = self.area + other.area;
+        Self {
+            bounds: around(self.bounds, other.bounds),
+            ground: (self.ground * self.area + other.ground * other.area) / area,
+            area,
+        }
+    }
 }
 
 /// Patches of ink that may be a mark.
@@ -595,6 +632,8 @@ struct Group {
     bounds: [usize; 4],
     /// How likely it is meant, by size, place and contrast.
     likely: f32,
+    /// One patch that fills its box and is not long: paper within a ring looks like that.
+    is_hole: bool,
     /// Mean levels of the ink and of the ground under it.
     ink: f32,
     paper: f32,
@@ -604,8 +643,9 @@ struct Group {
 }
 
 impl Group {
-    /// Whether `other` stands on it: a small card is a mark on its desk, and paper to its ink.
-    fn is_card_of(&self, other: &Group) -> bool {
+    /// Whether `other` is within it and takes its ink for paper: drawn on a card that is small
+    /// enough to be a mark on its desk, or else what shines between strokes and through a ring.
+    fn holds(&self, other: &Group) -> bool {
         let (own, inner) = (self.bounds, other.bounds);
         let along = |i: usize| {
             let shared = (own[i + 2].min(inner[i + 2]) + 1).saturating_sub(own[i].max(inner[i]));
@@ -618,7 +658,6 @@ impl Group {
             && side(own) > side(inner)
             && 4 * side(inner) > side(own)
             && darker > 0.6 * lighter
-            // What shines between strokes is no drawing.
             && other.likely > 0.08 * self.likely
     }
 }
@@ -706,7 +745,7 @@ fn range(levels: &[u8], width: usize, reach: usize) -> Vec<u8> {
         .collect()
 }
 
-/// The extreme over a square of (odd) `side` about each place, rows then columns.
+/// The extreme over a square of `side`, made odd, about each place, rows then columns.
 fn extreme(levels: &[u8], width: usize, side: usize, of: fn(u8, u8) -> u8, least: u8) -> Vec<u8> {
     let height = levels.len() / width;
     let reach = side / 2;
@@ -1034,5 +1073,42 @@ mod tests {
         // 8 x 15 of 16 x 15.
         assert_eq!(ELL.overlap(&wide), 0.5);
         assert_eq!(ELL.overlap(&Bounds { x: 90.0, ..ELL }), 0.0);
+    }
+
+    #[test]
+    fn a_bold_ring_is_the_mark_and_what_shines_through_it_is_not() {
+        let ring = |x: usize, y: usize| {
+            let (dx, dy) = (x.abs_diff(155), y.abs_diff(115));
+            dx.max(dy) <= 35 && dx.max(dy) > 21
+        };
+        let even = Frame::from_fn(320, 240, |x, y| if ring(x, y) { 20 } else { 220 });
+        let shaded = Frame::from_fn(320, 240, |x, y| {
+            let shade = if ring(x, y) { 0.1 } else { 0.9 };
+            (255.0 * shade * (1.0 - x as f32 / 640.0)) as u8
+        });
+        let expected = Bounds {
+            x: 120.0,
+            y: 80.0,
+            width: 71.0,
+            height: 71.0,
+        };
+        found_at(&even, &expected);
+        found_at(&shaded, &expected);
+    }
+
+    #[test]
+    fn the_corner_of_a_desk_is_no_ink() {
+        let frame = Frame::from_fn(320, 240, |x, y| {
+            let corner = x + y < 15;
+            let stroke = x >= 90 && y >= 50 && ell((x - 90) / 3 + 10, (y - 50) / 3 + 5);
+            // The grain of paper, so that no one takes it for a drawing.
+            let grain = ((x * 7 + y * 13) % 23) as u8;
+            if corner || stroke {
+                20 + grain
+            } else {
+                210 + grain
+            }
+        });
+        found_at(&frame, &expected());
     }
 }

@@ -110,10 +110,10 @@ struct EvalArgs {
     #[arg(long, required_unless_present = "baseline")]
     model: Option<PathBuf>,
     /// Official runs (all_runs.zip or its folder): 20 x 20 within-alphabet one-shot trials
-    #[arg(long, conflicts_with_all = ["data", "pairs", "ways", "shots", "rule", "trials", "within_group", "seed", "open_set"], required_unless_present = "data")]
+    #[arg(long, conflicts_with_all = ["data", "pairs", "ways", "shots", "rule", "trials", "within_group", "open_set"], required_unless_present = "data")]
     runs: Option<PathBuf>,
     /// A published distance on the official runs instead of a model, to check the harness
-    #[arg(long, value_enum, requires = "runs", conflicts_with_all = ["model", "camera"])]
+    #[arg(long, value_enum, requires = "runs", conflicts_with_all = ["model", "camera", "disturbance"])]
     baseline: Option<Baseline>,
     /// A data set, as in `train`
     #[arg(long)]
@@ -134,7 +134,7 @@ struct EvalArgs {
     #[arg(long, default_value_t = 10_000)]
     trials: usize,
     /// Identify with strangers among the probes instead: FPIR and FNIR against gallery size
-    #[arg(long, requires = "data", requires = "model", conflicts_with_all = ["ways", "within_group", "pairs", "rule", "camera"])]
+    #[arg(long, requires = "data", requires = "model", conflicts_with_all = ["ways", "within_group", "pairs", "rule", "camera", "disturbance"])]
     open_set: bool,
     /// Set the thresholds for target FPIRs on some groups and measure them on the others
     #[arg(long, requires = "open_set")]
@@ -143,13 +143,13 @@ struct EvalArgs {
     session: SessionArgs,
     /// The official runs through the simulated camera: every disturbance alone at a third, two
     /// thirds and all of its strength, and all together
-    #[arg(long, requires = "runs", requires = "model", conflicts_with = "camera")]
+    #[arg(long, requires = "runs", requires = "model", conflicts_with_all = ["camera", "disturbance"])]
     camera_table: bool,
     /// Draw the classes of a trial, or the two of an impostor pair, from one group
     #[arg(long)]
     within_group: bool,
     /// Verify so many random pairs, half of them genuine, instead of trials
-    #[arg(long, conflicts_with_all = ["ways", "shots", "rule", "trials", "camera"])]
+    #[arg(long, conflicts_with_all = ["ways", "shots", "rule", "trials", "camera", "disturbance"])]
     pairs: Option<usize>,
     /// Seed of the trials or pairs
     #[arg(long, default_value_t = 1)]
@@ -192,16 +192,17 @@ struct SessionArgs {
     /// 0 to 1
     #[arg(long, value_name = "STRENGTH")]
     camera: Option<f32>,
-    /// Only this disturbance, at the full strength of --camera
-    #[arg(long, value_enum, requires = "camera")]
+    /// Only this disturbance, at the strength of --camera, or else at 1
+    #[arg(long, value_enum)]
     disturbance: Option<Disturbance>,
 }
 
 impl SessionArgs {
     fn session(&self) -> Result<Option<Session>, Failure> {
-        let Some(strength) = self.camera else {
+        if self.camera.is_none() && self.disturbance.is_none() {
             return Ok(None);
-        };
+        }
+        let strength = self.camera.unwrap_or(1.0);
         if !(0.0..=1.0).contains(&strength) {
             return Err(format!("--camera {strength}: must be 0 to 1").into());
         }

@@ -136,7 +136,7 @@ pub fn runs(model: &Model, runs: &[Run], camera: Option<Seen>) -> Result<Accurac
                 model,
                 &frames,
                 Seen {
-                    seed: seen.seed + (number << 32),
+                    seed: seen.seed.wrapping_add(number << 32),
                     ..seen
                 },
             )?,
@@ -303,7 +303,10 @@ fn photographed(
 /// What a protocol says of the camera; nothing where there is none.
 pub fn through(camera: Option<Seen>) -> String {
     camera.map_or(String::new(), |seen| {
-        format!(", through the simulated camera: {}", seen.session)
+        format!(
+            ", through the simulated camera: {}, seed {}",
+            seen.session, seen.seed
+        )
     })
 }
 

@@ -41,8 +41,10 @@ pub enum Purpose {
     Bootstrap,
     /// Galleries and probes of open-set identification.
     OpenSet,
-    /// What the simulated camera does to a picture.
+    /// What the simulated camera does to a training picture.
     Camera,
+    /// What it does to a picture that is measured.
+    Photographs,
 }
 
 /// The random numbers for one purpose and index.
@@ -413,7 +415,13 @@ impl Sampler {
         let Patch(ink) = patch_at(&shot.frame, Some(&mark), &spec).ok()?;
         let side = spec.side_px;
         let level = |ink: f32| 255 - (255.0 * ink).round() as u8;
-        Some(Frame::from_fn(side, side, |x, y| level(ink[y * side + x])))
+        let cut_out = Frame::from_fn(side, side, |x, y| level(ink[y * side + x]));
+        // It will be cut out once more, and must then show the same.
+        let longest =
+            mark.bounds.width.max(mark.bounds.height) / mark.bounds.square(margin + 0.1).width;
+        let again = locate::mark(&cut_out)?.bounds;
+        let agrees = again.width.max(again.height) / (longest * side as f32);
+        (0.8..1.25).contains(&agrees).then_some(cut_out)
     }
 
     /// A posed and distorted patch; where distortion loses the mark, the straight one.

@@ -392,7 +392,7 @@ impl Scene {
                 let mut colour = [0.0; 3];
                 if on_card > 0.0 {
                     let cover = self.ink.at(u, v);
-                    let lines = (v * self.ruling.0).fract().abs();
+                    let lines = (v * self.ruling.0 + 0.4).rem_euclid(1.0);
                     let ruled = if lines < 0.06 {
                         1.0 - self.ruling.1
                     } else {
@@ -466,12 +466,14 @@ impl Ink {
             cover = grown(&cover, side[0]);
         }
         let cover = smoothed(&cover, side[0]);
+        // A stroke of one pixel is never all ink, but must not vanish.
+        let most = cover.iter().copied().fold(0.0, f32::max);
         Self {
             side,
             cover,
             centre: [x + width / 2.0, y + height / 2.0],
             per_unit: width.max(height),
-            threshold: 0.42 - 0.14 * thickness,
+            threshold: (0.42 - 0.14 * thickness).min(0.6 * most),
         }
     }
 
@@ -772,7 +774,7 @@ pub fn photographs<T: Send>(
 ) -> Vec<T> {
     let of = &of;
     let one = |(number, drawing): (usize, &&Frame)| {
-        let mut rng = stream(seed, Purpose::Camera, number as u64);
+        let mut rng = stream(seed, Purpose::Photographs, number as u64);
         let conditions = match session {
             Session::Everything(most) => Conditions::drawn(most, &mut rng),
             Session::Alone(disturbance, strength) => Conditions::alone(disturbance, strength),
