@@ -305,7 +305,6 @@ impl View<'_> {
                 (255 * level.abs_diff(ground) / level.max(ground).max(1)) as u8
             })
             .collect();
-        let differs = |at: usize, least: f32| f32::from(smooth[at].abs_diff(ground[at])) >= least;
         // The grain of wood or paper is not ink; strokes are but a small part of a picture.
         let mut histogram = [0u32; 256];
         for &v in &unlike {
@@ -323,7 +322,7 @@ impl View<'_> {
             .map(|at| {
                 let difference = smooth[at].abs_diff(ground[at]);
                 unlike[at] >= least
-                    && differs(at, MIN_CONTRAST / 2.0)
+                    && f32::from(difference) >= MIN_CONTRAST / 2.0
                     && 5 * u32::from(difference) >= 4 * u32::from(edge[at])
             })
             .collect();

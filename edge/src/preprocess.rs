@@ -200,18 +200,24 @@ pub fn keepsake(frame: &Frame, spec: &InputSpec, limit_px: usize) -> Result<Fram
     if again {
         return Ok(kept);
     }
-    let cleaned = InputSpec {
+    let side_px = (around.width as usize).clamp(1, limit_px);
+    cleaned(frame, &mark, margin + 0.1, side_px)
+}
+
+/// `mark` and `margin` of its side around it, as a square picture of black ink on white paper.
+///
+/// # Errors
+/// As [`patch_at`].
+pub fn cleaned(frame: &Frame, mark: &Mark, margin: f32, side_px: usize) -> Result<Frame, Blank> {
+    let spec = InputSpec {
         channels: 1,
-        side_px: (around.width as usize).clamp(1, limit_px),
-        crop: Crop::Mark {
-            margin: margin + 0.1,
-        },
+        side_px,
+        crop: Crop::Mark { margin },
         scaling: Scaling::InkIsOne,
     };
-    let Patch(ink) = patch_at(frame, Some(&mark), &cleaned)?;
-    let side = cleaned.side_px;
-    let level = |x: usize, y: usize| 255 - (255.0 * ink[y * side + x]).round() as u8;
-    Ok(Frame::from_fn(side, side, level))
+    let Patch(ink) = patch_at(frame, Some(mark), &spec)?;
+    let level = |x: usize, y: usize| 255 - (255.0 * ink[y * side_px + x]).round() as u8;
+    Ok(Frame::from_fn(side_px, side_px, level))
 }
 
 /// `frame` scaled down so that no side is longer than `limit_px`; a smaller one as it is.

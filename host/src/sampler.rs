@@ -6,7 +6,7 @@ use std::cell::OnceCell;
 
 use onelook_edge::frame::Frame;
 use onelook_edge::locate;
-use onelook_edge::preprocess::{Crop, InputSpec, Patch, patch, patch_at};
+use onelook_edge::preprocess::{Crop, InputSpec, Patch, cleaned, patch};
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -405,17 +405,8 @@ impl Sampler {
         if mark.bounds.overlap(&shot.bounds) < camera::FOUND {
             return None;
         }
-        let spec = InputSpec {
-            side_px: 2 * self.input.side_px,
-            crop: Crop::Mark {
-                margin: margin + 0.1,
-            },
-            ..self.input.clone()
-        };
-        let Patch(ink) = patch_at(&shot.frame, Some(&mark), &spec).ok()?;
-        let side = spec.side_px;
-        let level = |ink: f32| 255 - (255.0 * ink).round() as u8;
-        let cut_out = Frame::from_fn(side, side, |x, y| level(ink[y * side + x]));
+        let side = 2 * self.input.side_px;
+        let cut_out = cleaned(&shot.frame, &mark, margin + 0.1, side).ok()?;
         // It will be cut out once more, and must then show the same.
         let longest =
             mark.bounds.width.max(mark.bounds.height) / mark.bounds.square(margin + 0.1).width;
