@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+pub mod conv;
+
 /// The environment variable that names the kernels to use instead of the fastest.
 pub const VARIABLE: &str = "ONELOOK_KERNEL";
 
