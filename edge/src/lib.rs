@@ -18,6 +18,8 @@ pub mod kernel;
 pub mod locate;
 pub mod model;
 pub mod overlay;
+pub mod plan;
 pub mod preprocess;
+mod protobuf;
 pub mod store;
 pub mod whole;

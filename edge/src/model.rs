@@ -1,6 +1,6 @@
 //! A model is one ONNX file: the network, and a card that says everything the device must know of
-//! it. The only module that names tract. Knows patches and embeddings: nothing of galleries,
-//! pictures or decisions.
+//! it. The only module that names tract, which runs what `plan` does not know. Knows patches and
+//! embeddings: nothing of galleries, pictures or decisions.
 
 use std::fs::File;
 use std::io::Read;
@@ -9,13 +9,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use prost::Message;
+use prost::bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tract_onnx::prelude::*;
 
 use crate::decide::TailPoint;
 use crate::head::Head;
+use crate::kernel::conv::Layer;
+use crate::kernel::{Isa, NoSuchKernel};
+use crate::plan::{self, Plan};
 use crate::preprocess::{InputSpec, Patch};
+use crate::protobuf;
 
 /// The ONNX protobuf types, for whoever writes a model.
 pub use tract_onnx::pb as onnx;
@@ -226,6 +231,9 @@ pub enum ModelError {
         /// What the runtime said.
         reason: String,
     },
+    /// The environment asks for kernels that are not here.
+    #[error(transparent)]
+    Kernel(#[from] NoSuchKernel),
     /// No operating point of that name.
     #[error("{model}: no operating point {asked:?}; it has {}", has.join(", "))]
     NoSuchPoint {
@@ -243,7 +251,39 @@ pub enum ModelError {
 pub struct Model {
     card: Card,
     id: String,
-    plan: Arc<TypedSimplePlan>,
+    network: Network,
+}
+
+#[derive(Clone)]
+enum Network {
+    Kernels(Arc<Plan>),
+    Tract(Arc<TypedSimplePlan>),
+}
+
+/// What computes a model's embeddings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engine {
+    /// The kernels of that set of instructions: 8-bit networks of the form that `onelook export` writes.
+    Kernels(Isa),
+    /// tract: every other network.
+    Tract,
+}
+
+impl std::fmt::Display for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        match self {
+            Self::Kernels(isa) => isa.fmt(f),
+            Self::Tract => f.write_str("tract"),
+        }
+    }
+}
+
+/// The memory that a model works in, one for each thread.
+pub struct Scratch(Memory);
+
+enum Memory {
+    Kernels(plan::Scratch),
+    Tract(Vec<f32>),
 }
 
 impl Model {
@@ -256,13 +296,13 @@ impl Model {
             path: path.to_owned(),
             source,
         };
-        let mut bytes = Vec::new();
-        File::open(path)
-            .map_err(unreadable)?
-            .take(MAX_FILE_BYTES + 1)
+        let file = File::open(path).map_err(unreadable)?;
+        let len = file.metadata().map_or(0, |about| about.len());
+        let mut bytes = Vec::with_capacity(len.min(MAX_FILE_BYTES) as usize + 1);
+        file.take(MAX_FILE_BYTES + 1)
             .read_to_end(&mut bytes)
             .map_err(unreadable)?;
-        Self::from_bytes(&bytes, &path.display().to_string())
+        Self::open(bytes.into(), &path.display().to_string(), None)
     }
 
     /// A model from the bytes of its file; `name` stands in errors.
@@ -270,6 +310,20 @@ impl Model {
     /// # Errors
     /// Every [`ModelError`] but `Unreadable` and `NoSuchPoint`.
     pub fn from_bytes(bytes: &[u8], name: &str) -> Result<Self, ModelError> {
+        Self::open(Bytes::copy_from_slice(bytes), name, None)
+    }
+
+    /// A model whose embeddings that very `engine` computes, for whoever compares them.
+    ///
+    /// # Errors
+    /// Every [`ModelError`] but `Unreadable` and `NoSuchPoint`; `Unrunnable` where the network is of a
+    /// form that the kernels do not know, or the processor has none of that name.
+    pub fn on(engine: Engine, bytes: &[u8], name: &str) -> Result<Self, ModelError> {
+        Self::open(Bytes::copy_from_slice(bytes), name, Some(engine))
+    }
+
+    /// The weights that are used once an embedding stay where they are, in `bytes`.
+    fn open(bytes: Bytes, name: &str, engine: Option<Engine>) -> Result<Self, ModelError> {
         if bytes.len() as u64 > MAX_FILE_BYTES {
             return Err(ModelError::TooLarge {
                 name: name.to_owned(),
@@ -278,10 +332,10 @@ impl Model {
         let not_onnx = || ModelError::NotOnnx {
             name: name.to_owned(),
         };
-        let proto = onnx::ModelProto::decode(bytes).map_err(|_| not_onnx())?;
-        let graph = proto.graph.as_ref().ok_or_else(not_onnx)?;
+        let file = protobuf::File::decode(bytes.clone()).map_err(|_| not_onnx())?;
+        let graph = file.graph.as_ref().ok_or_else(not_onnx)?;
         let property = |key: &str| {
-            let mut found = proto.metadata_props.iter();
+            let mut found = file.metadata_props.iter();
             found
                 .find(|entry| entry.key == key)
                 .map(|entry| entry.value.as_str())
@@ -292,19 +346,36 @@ impl Model {
             });
         };
         let card = read_card(text, name)?;
-        // Whoever holds the id holds the graph that was exported: nothing else reaches tract.
+        // Whoever holds the id holds the graph that was exported: nothing else is planned.
         let id = identity(text, graph);
-        if property(ID_KEY) != Some(&id) || proto.opset_import != opset() {
+        let opset = protobuf::Opset {
+            domain: String::new(),
+            version: OPSET,
+        };
+        if property(ID_KEY) != Some(&id) || file.opset_import != [opset] {
             return Err(ModelError::Damaged {
                 name: name.to_owned(),
                 reason: "its checksum does not hold".to_owned(),
             });
         }
-        let plan = plan(&proto, &card).map_err(|reason| ModelError::Unrunnable {
+        let unrunnable = |reason| ModelError::Unrunnable {
             name: name.to_owned(),
             reason,
-        })?;
-        Ok(Self { card, id, plan })
+        };
+        let plan = |isa| Plan::new(isa, graph, INPUT, &card.input, OUTPUT);
+        let plan = match engine {
+            None => plan(Isa::chosen()?).ok(),
+            Some(Engine::Kernels(isa)) => Some(plan(isa).map_err(unrunnable)?),
+            Some(Engine::Tract) => None,
+        };
+        let network = if let Some(plan) = plan {
+            check_dims(plan.dims(), &card).map_err(unrunnable)?;
+            Network::Kernels(Arc::new(plan))
+        } else {
+            let proto = onnx::ModelProto::decode(bytes.clone()).map_err(|_| not_onnx())?;
+            Network::Tract(tract_plan(&proto, &card).map_err(unrunnable)?)
+        };
+        Ok(Self { card, id, network })
     }
 
     /// What the file says of itself.
@@ -342,7 +413,32 @@ impl Model {
         })
     }
 
-    /// The embedding of a patch made for this model's input: [`Model::dims`] numbers.
+    /// What computes its embeddings.
+    pub fn engine(&self) -> Engine {
+        match &self.network {
+            Network::Kernels(plan) => Engine::Kernels(plan.isa()),
+            Network::Tract(_) => Engine::Tract,
+        }
+    }
+
+    /// Its layers, where kernels compute its embeddings.
+    pub fn layers(&self) -> Option<&[Layer]> {
+        match &self.network {
+            Network::Kernels(plan) => Some(plan.layers()),
+            Network::Tract(_) => None,
+        }
+    }
+
+    /// Memory for [`Model::embed_in`].
+    pub fn scratch(&self) -> Scratch {
+        Scratch(match &self.network {
+            Network::Kernels(plan) => Memory::Kernels(plan.scratch()),
+            Network::Tract(_) => Memory::Tract(Vec::new()),
+        })
+    }
+
+    /// The embedding of a patch made for this model's input: [`Model::dims`] numbers. Whoever asks
+    /// often asks [`Model::embed_in`].
     ///
     /// # Errors
     /// `Unrunnable`, which a model that loaded does not give.
@@ -350,12 +446,36 @@ impl Model {
     /// # Panics
     /// If the patch was made for another input.
     pub fn embed(&self, patch: &Patch) -> Result<Vec<f32>, ModelError> {
+        let mut scratch = self.scratch();
+        self.embed_in(&mut scratch, patch).map(<[f32]>::to_vec)
+    }
+
+    /// The same in memory that is there already: from the second patch on, kernels allocate nothing.
+    ///
+    /// # Errors
+    /// `Unrunnable`, which a model that loaded does not give.
+    ///
+    /// # Panics
+    /// If the patch was made for another input, or `scratch` for another model.
+    pub fn embed_in<'a>(
+        &self,
+        scratch: &'a mut Scratch,
+        patch: &Patch,
+    ) -> Result<&'a [f32], ModelError> {
         let input = &self.card.input;
         assert_eq!(patch.0.len(), input.len(), "a patch for another input");
-        run(&self.plan, input, &patch.0).map_err(|error| ModelError::Unrunnable {
-            name: self.card.name.clone(),
-            reason: error.to_string(),
-        })
+        match (&self.network, &mut scratch.0) {
+            (Network::Kernels(plan), Memory::Kernels(memory)) => Ok(plan.embed(&patch.0, memory)),
+            (Network::Tract(plan), Memory::Tract(embedding)) => {
+                let found = run(plan, input, &patch.0);
+                *embedding = found.map_err(|error| ModelError::Unrunnable {
+                    name: self.card.name.clone(),
+                    reason: error.to_string(),
+                })?;
+                Ok(embedding)
+            }
+            _ => panic!("memory of another model"),
+        }
     }
 }
 
@@ -368,7 +488,7 @@ pub fn encode(graph: onnx::GraphProto, card: Option<&Card>) -> Result<Vec<u8>, S
     if let Some(card) = card {
         check(card)?;
         let text = serde_json::to_string(card).map_err(|error| error.to_string())?;
-        let id = identity(&text, &graph);
+        let id = identity(&text, &graph.encode_to_vec());
         for (key, value) in [(CARD_KEY, text), (ID_KEY, id)] {
             metadata_props.push(onnx::StringStringEntryProto {
                 key: key.to_owned(),
@@ -400,11 +520,11 @@ fn opset() -> Vec<onnx::OperatorSetIdProto> {
     }]
 }
 
-fn identity(card: &str, graph: &onnx::GraphProto) -> String {
+fn identity(card: &str, graph: &[u8]) -> String {
     let mut hash = Sha256::new();
     hash.update(card);
     hash.update([0]);
-    hash.update(graph.encode_to_vec());
+    hash.update(graph);
     hash.finalize()
         .iter()
         .map(|byte| format!("{byte:02x}"))
@@ -466,7 +586,7 @@ fn check(card: &Card) -> Result<(), String> {
 
 /// Plans the network for one picture at a time and runs it once, so that a file that cannot run is
 /// known at start.
-fn plan(proto: &onnx::ModelProto, card: &Card) -> Result<Arc<TypedSimplePlan>, String> {
+fn tract_plan(proto: &onnx::ModelProto, card: &Card) -> Result<Arc<TypedSimplePlan>, String> {
     let input = &card.input;
     let shape = [1, input.channels, input.side_px, input.side_px];
     // A checksum holds against damage, not against malice.
@@ -486,14 +606,20 @@ fn plan(proto: &onnx::ModelProto, card: &Card) -> Result<Arc<TypedSimplePlan>, S
         Ok(Err(error)) => return Err(format!("{error:#}")),
         Err(_) => return Err("tract gave up on it".to_owned()),
     };
-    if blank.len() != card.head.alpha.len() || !blank.iter().all(|v| v.is_finite()) {
-        return Err(format!(
-            "it gives {} numbers under a head of {}",
-            blank.len(),
-            card.head.alpha.len()
-        ));
+    check_dims(blank.len(), card)?;
+    if !blank.iter().all(|v| v.is_finite()) {
+        return Err("what it gives is not finite".to_owned());
     }
     Ok(plan)
+}
+
+fn check_dims(dims: usize, card: &Card) -> Result<(), String> {
+    let under = card.head.alpha.len();
+    if dims == under {
+        Ok(())
+    } else {
+        Err(format!("it gives {dims} numbers under a head of {under}"))
+    }
 }
 
 fn run(plan: &Arc<TypedSimplePlan>, input: &InputSpec, numbers: &[f32]) -> TractResult<Vec<f32>> {
@@ -505,4 +631,83 @@ fn run(plan: &Arc<TypedSimplePlan>, input: &InputSpec, numbers: &[f32]) -> Tract
         .iter()
         .copied()
         .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::camera::MotionJpeg;
+    use crate::demo::CLIP;
+    use crate::preprocess::patch;
+
+    const SHIPPED: &[u8] = include_bytes!("../../models/omniglot.onnx");
+
+    fn shipped(engine: Engine) -> Model {
+        Model::on(engine, SHIPPED, "shipped").unwrap()
+    }
+
+    /// What the demonstration shows, and noise, all in steps of 1/255.
+    fn patches(input: &InputSpec) -> Vec<Patch> {
+        let seen =
+            MotionJpeg::new(CLIP, "clip").map(|frame| patch(&frame.unwrap(), input).unwrap());
+        let noise = (1..40u32).map(|seed| {
+            let numbers = (0..input.len() as u32).map(|i| {
+                let mixed = (i ^ (seed << 16)).wrapping_mul(0x9e37_79b1);
+                // From sparse to dense.
+                ((mixed >> 24).saturating_sub(seed * 6) as f32 / 255.0).min(1.0)
+            });
+            Patch(numbers.collect())
+        });
+        let mut patches: Vec<Patch> = seen.chain(noise).collect();
+        for value in patches.iter_mut().flat_map(|patch| &mut patch.0) {
+            *value = (*value * 255.0).round() / 255.0;
+        }
+        patches
+    }
+
+    #[test]
+    fn every_kernel_gives_tracts_embeddings_bit_for_bit() {
+        let tract = shipped(Engine::Tract);
+        assert_eq!(tract.engine(), Engine::Tract);
+        let patches = patches(&tract.card().input);
+        let expected: Vec<Vec<f32>> = patches.iter().map(|p| tract.embed(p).unwrap()).collect();
+        for isa in Isa::here() {
+            let model = shipped(Engine::Kernels(isa));
+            assert_eq!(model.engine(), Engine::Kernels(isa));
+            let mut scratch = model.scratch();
+            for (patch, expected) in patches.iter().zip(&expected) {
+                assert_eq!(
+                    model.embed_in(&mut scratch, patch).unwrap(),
+                    expected,
+                    "{isa}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_network_of_another_form_goes_through_tract() {
+        let mut graph = graph(SHIPPED).unwrap();
+        // The same network, its last scales taken apart.
+        let flatten = graph.node.pop().unwrap();
+        let negated = |input: &str, output: &str| onnx::NodeProto {
+            input: vec![input.to_owned()],
+            output: vec![output.to_owned()],
+            op_type: "Neg".to_owned(),
+            ..onnx::NodeProto::default()
+        };
+        graph.node.push(negated(&flatten.input[0], "once"));
+        graph.node.push(negated("once", "twice"));
+        let input = vec!["twice".to_owned()];
+        graph.node.push(onnx::NodeProto { input, ..flatten });
+        let whole = Model::from_bytes(SHIPPED, "shipped").unwrap();
+        let bytes = encode(graph, Some(whole.card())).unwrap();
+        let other = Model::from_bytes(&bytes, "other").unwrap();
+        assert_eq!(other.engine(), Engine::Tract);
+        let patch = &patches(&whole.card().input)[0];
+        assert_eq!(other.embed(patch).unwrap(), whole.embed(patch).unwrap());
+        let refused = Model::on(Engine::Kernels(Isa::Scalar), &bytes, "other");
+        let refused = refused.err().unwrap().to_string();
+        assert!(refused.contains("Neg where Flatten should be"), "{refused}");
+    }
 }

@@ -426,7 +426,8 @@ impl Layer {
         let depth = self.shape.depth();
         let sample = routines.sample;
         let flat = grown(&mut scratch.row, depth * sample.bytes());
-        from.each_by_channel(|place, offset| sample.put(flat, place, offset));
+        let area = self.shape.side * self.shape.side;
+        from.each(|channel, pixel, offset| sample.put(flat, channel * area + pixel, offset));
         let sums = grown(&mut scratch.sums, self.bias.len());
         for (sum, weights) in sums.iter_mut().zip(weights.chunks_exact(depth)) {
             *sum = dot(routines, flat, weights);
@@ -611,15 +612,15 @@ impl Plane {
         }
     }
 
-    /// Gives every q + 128 with its place in [channels, side, side].
-    pub fn each_by_channel(&self, mut give: impl FnMut(usize, u8)) {
+    /// Gives every q + 128 with its channel and its pixel, counted row by row.
+    pub fn each(&self, mut give: impl FnMut(usize, usize, u8)) {
         for y in 0..self.side {
             let start = self.row(y);
             for x in 0..self.side {
+                let pixel = start + x * self.channels;
                 for channel in 0..self.channels {
-                    let place = (channel * self.side + y) * self.side + x;
-                    let at = start + x * self.channels + channel;
-                    give(place, self.sample.get(&self.bytes, at));
+                    let offset = self.sample.get(&self.bytes, pixel + channel);
+                    give(channel, y * self.side + x, offset);
                 }
             }
         }
@@ -666,7 +667,9 @@ mod tests {
         let mut fresh = layer.output();
         let side = shape.out_side();
         let mut outputs = vec![0; shape.filters * side * side];
-        to.each_by_channel(|place, offset| outputs[place] = (offset ^ 0x80) as i8);
+        to.each(|channel, pixel, offset| {
+            outputs[channel * side * side + pixel] = (offset ^ 0x80) as i8;
+        });
         // What surrounds the output is as it was.
         for y in 0..side {
             let pixels = fresh.row(y)..fresh.row(y) + side * shape.filters;
@@ -859,7 +862,7 @@ mod tests {
         let mut plane = Plane::new(Sample::Offset, 1, 2, 1);
         plane.quantize(&[-3.0, f32::NAN, 0.5, 1e9], 1.0 / 256.0);
         let mut found = [0; 4];
-        plane.each_by_channel(|place, offset| found[place] = offset);
+        plane.each(|_, pixel, offset| found[pixel] = offset);
         assert_eq!(found, [0, 0, 128, 255]);
     }
 
