@@ -1,6 +1,23 @@
 //! Measures what the device costs on this machine, for people and for machines. Knows the parts that
 //! it measures: nothing of what they are used for.
 
+use std::fs;
+
+pub mod encoder;
+#[cfg(feature = "peers")]
+mod peers;
+mod twin;
+
+/// Memory of this process that lies in the machine's, in bytes; none where the system does not tell.
+pub fn resident_bytes() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kib: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
+    Some(kib << 10)
+}
+
 /// How long something took, over many rounds, in seconds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Spread {

@@ -11,11 +11,12 @@ use std::time::Instant;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use serde_json::{Value, json};
 
+use crate::bench::encoder::{self, Runtime};
 use crate::decide::{self, Decision, FpirError};
 use crate::demo;
 use crate::frame::Frame;
 use crate::gallery::Gallery;
-use crate::model::Model;
+use crate::model::{self, Model};
 use crate::preprocess::{self, Blank, InputSpec};
 use crate::store::{self, Store, StoreError, Template};
 use crate::whole;
@@ -100,6 +101,19 @@ enum Command {
         #[command(subcommand)]
         command: GalleryCommand,
     },
+    /// Measure what an embedding costs on this machine
+    Bench {
+        /// Other runtimes to compare with: ort (from the library that ORT_DYLIB_PATH names), rten;
+        /// for programs built with `--features peers`
+        #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = Runtime::named)]
+        against: Vec<Runtime>,
+        /// Threads that each of them may use
+        #[arg(long, value_name = "COUNT", default_value_t = 1)]
+        threads: usize,
+        /// Make one decision, for the process that measures how long that takes
+        #[arg(long, hide = true, value_name = "NAME", value_parser = Runtime::named)]
+        first_decision: Option<Runtime>,
+    },
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -164,6 +178,22 @@ fn run(cli: Cli, out: &mut dyn Write) -> Result<ExitCode, Failure> {
         out.write_all(&script)?;
         return Ok(ExitCode::SUCCESS);
     }
+    if let Command::Bench {
+        against,
+        threads,
+        first_decision,
+    } = cli.command
+    {
+        let (bytes, name) = match &cli.common.model {
+            Some(path) => (model::read(path)?, path.display().to_string()),
+            None => (SHIPPED.to_vec(), "the shipped model".to_owned()),
+        };
+        match first_decision {
+            Some(runtime) => encoder::first_decision(&bytes, runtime, out)?,
+            None => encoder::run(&bytes, &name, &against, threads, cli.common.json, out)?,
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
     let device = Device::open(cli.common)?;
     match cli.command {
         Command::Demo { out: folder } => device.demo(folder, out),
@@ -171,7 +201,7 @@ fn run(cli: Cli, out: &mut dyn Write) -> Result<ExitCode, Failure> {
         Command::Verify { name, image } => device.verify(&name, &image, out),
         Command::Identify { images } => device.identify(&images, out),
         Command::Gallery { command } => device.gallery(command, out),
-        Command::Completions { .. } => Ok(ExitCode::SUCCESS),
+        Command::Bench { .. } | Command::Completions { .. } => Ok(ExitCode::SUCCESS),
     }
 }
 

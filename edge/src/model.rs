@@ -69,6 +69,17 @@ pub struct Card {
     pub scores: Vec<Score>,
 }
 
+impl Card {
+    /// The card in the bytes of a model file, whose network is neither checked nor planned.
+    ///
+    /// # Errors
+    /// `NotOnnx`, `Foreign`, `OtherFormat` and `Damaged`, of a file of that name.
+    pub fn read(bytes: &[u8], name: &str) -> Result<Self, ModelError> {
+        let (file, _) = read_file(&Bytes::copy_from_slice(bytes), name)?;
+        read_card(card_text(&file, name)?, name)
+    }
+}
+
 /// The arithmetic of a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -292,17 +303,7 @@ impl Model {
     /// # Errors
     /// Every [`ModelError`] but `NoSuchPoint`, naming the file.
     pub fn load(path: &Path) -> Result<Self, ModelError> {
-        let unreadable = |source| ModelError::Unreadable {
-            path: path.to_owned(),
-            source,
-        };
-        let file = File::open(path).map_err(unreadable)?;
-        let len = file.metadata().map_or(0, |about| about.len());
-        let mut bytes = Vec::with_capacity(len.min(MAX_FILE_BYTES) as usize + 1);
-        file.take(MAX_FILE_BYTES + 1)
-            .read_to_end(&mut bytes)
-            .map_err(unreadable)?;
-        Self::open(bytes.into(), &path.display().to_string(), None)
+        Self::open(read(path)?.into(), &path.display().to_string(), None)
     }
 
     /// A model from the bytes of its file; `name` stands in errors.
@@ -329,30 +330,16 @@ impl Model {
                 name: name.to_owned(),
             });
         }
-        let not_onnx = || ModelError::NotOnnx {
-            name: name.to_owned(),
-        };
-        let file = protobuf::File::decode(bytes.clone()).map_err(|_| not_onnx())?;
-        let graph = file.graph.as_ref().ok_or_else(not_onnx)?;
-        let property = |key: &str| {
-            let mut found = file.metadata_props.iter();
-            found
-                .find(|entry| entry.key == key)
-                .map(|entry| entry.value.as_str())
-        };
-        let Some(text) = property(CARD_KEY) else {
-            return Err(ModelError::Foreign {
-                name: name.to_owned(),
-            });
-        };
+        let (file, graph) = read_file(&bytes, name)?;
+        let text = card_text(&file, name)?;
         let card = read_card(text, name)?;
         // Whoever holds the id holds the graph that was exported: nothing else is planned.
-        let id = identity(text, graph);
+        let id = identity(text, &graph);
         let opset = protobuf::Opset {
             domain: String::new(),
             version: OPSET,
         };
-        if property(ID_KEY) != Some(&id) || file.opset_import != [opset] {
+        if property(&file, ID_KEY) != Some(&id) || file.opset_import != [opset] {
             return Err(ModelError::Damaged {
                 name: name.to_owned(),
                 reason: "its checksum does not hold".to_owned(),
@@ -362,7 +349,7 @@ impl Model {
             name: name.to_owned(),
             reason,
         };
-        let plan = |isa| Plan::new(isa, graph, INPUT, &card.input, OUTPUT);
+        let plan = |isa| Plan::new(isa, &graph, INPUT, &card.input, OUTPUT);
         let plan = match engine {
             None => plan(Isa::chosen()?).ok(),
             Some(Engine::Kernels(isa)) => Some(plan(isa).map_err(unrunnable)?),
@@ -372,7 +359,8 @@ impl Model {
             check_dims(plan.dims(), &card).map_err(unrunnable)?;
             Network::Kernels(Arc::new(plan))
         } else {
-            let proto = onnx::ModelProto::decode(bytes.clone()).map_err(|_| not_onnx())?;
+            let proto = onnx::ModelProto::decode(bytes.clone());
+            let proto = proto.map_err(|_| not_onnx(name))?;
             Network::Tract(tract_plan(&proto, &card).map_err(unrunnable)?)
         };
         Ok(Self { card, id, network })
@@ -529,6 +517,50 @@ fn identity(card: &str, graph: &[u8]) -> String {
         .iter()
         .map(|byte| format!("{byte:02x}"))
         .collect()
+}
+
+/// The bytes of a model file; one that is too large is cut where [`Model::from_bytes`] refuses it.
+///
+/// # Errors
+/// `Unreadable`.
+pub fn read(path: &Path) -> Result<Vec<u8>, ModelError> {
+    let unreadable = |source| ModelError::Unreadable {
+        path: path.to_owned(),
+        source,
+    };
+    let file = File::open(path).map_err(unreadable)?;
+    let len = file.metadata().map_or(0, |about| about.len());
+    let mut bytes = Vec::with_capacity(len.min(MAX_FILE_BYTES) as usize + 1);
+    file.take(MAX_FILE_BYTES + 1)
+        .read_to_end(&mut bytes)
+        .map_err(unreadable)?;
+    Ok(bytes)
+}
+
+/// The file and the graph in it.
+fn read_file(bytes: &Bytes, name: &str) -> Result<(protobuf::File, Bytes), ModelError> {
+    let file = protobuf::File::decode(bytes.clone()).map_err(|_| not_onnx(name))?;
+    let graph = file.graph.clone().ok_or_else(|| not_onnx(name))?;
+    Ok((file, graph))
+}
+
+fn not_onnx(name: &str) -> ModelError {
+    ModelError::NotOnnx {
+        name: name.to_owned(),
+    }
+}
+
+fn property<'a>(file: &'a protobuf::File, key: &str) -> Option<&'a str> {
+    let mut found = file.metadata_props.iter();
+    found
+        .find(|entry| entry.key == key)
+        .map(|entry| entry.value.as_str())
+}
+
+fn card_text<'a>(file: &'a protobuf::File, name: &str) -> Result<&'a str, ModelError> {
+    property(file, CARD_KEY).ok_or_else(|| ModelError::Foreign {
+        name: name.to_owned(),
+    })
 }
 
 fn read_card(text: &str, name: &str) -> Result<Card, ModelError> {

@@ -1,0 +1,616 @@
+//! What an embedding costs: the device's kernels, tract and other runtimes over the same pictures in
+//! one process, in turn, so that whatever else the machine does hits them alike.
+
+use std::fmt;
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use serde_json::{Value, json};
+
+use super::{Spread, twin};
+use crate::camera::MotionJpeg;
+use crate::decide::identify;
+use crate::demo::CLIP;
+use crate::gallery::Gallery;
+use crate::head::Head;
+use crate::kernel::Isa;
+use crate::kernel::conv::Gemm;
+use crate::model::onnx::{GraphProto, NodeProto};
+use crate::model::{self, Card, Engine, INPUT, Model, OUTPUT, Precision};
+use crate::preprocess::{self, Patch};
+
+type Failure = Box<dyn std::error::Error>;
+
+/// A picture [channels, side, side] in, its embedding out; in words, why not.
+pub type Embed = Box<dyn FnMut(&[f32]) -> Result<Vec<f32>, String>>;
+
+/// Times that every engine embeds every picture.
+const ROUNDS: usize = 50;
+/// Times that every engine does so before.
+const WARM_UP: usize = 3;
+/// Processes that are started of every engine.
+const STARTS: usize = 9;
+/// Side of the square matrices of floats that a plain product is measured with.
+const GEMM_SIDE: usize = 256;
+/// An engine that takes longer than this for a picture is not worth a hundred rounds.
+const SLOW_SECS: f64 = 2e-3;
+
+/// What computes embeddings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Runtime {
+    /// The device's own.
+    Own(Engine),
+    /// ONNX Runtime.
+    Ort,
+    /// rten.
+    Rten,
+}
+
+impl Runtime {
+    /// The one of that name: `tract`, `ort`, `rten` or that of a set of instructions.
+    ///
+    /// # Errors
+    /// In words, where there is none here.
+    pub fn named(name: &str) -> Result<Self, String> {
+        match name {
+            "ort" => Ok(Self::Ort),
+            "rten" => Ok(Self::Rten),
+            "tract" => Ok(Self::Own(Engine::Tract)),
+            _ => match Isa::named(name) {
+                Ok(isa) => Ok(Self::Own(Engine::Kernels(isa))),
+                Err(_) => Err(format!("no runtime {name:?}; there are ort and rten")),
+            },
+        }
+    }
+
+    /// Opens the file for pictures of the shape that `card` says.
+    fn open(self, bytes: &[u8], card: &Card, threads: usize) -> Result<Embed, Failure> {
+        if let Self::Own(engine) = self {
+            let model = Model::on(engine, bytes, "the model")?;
+            let mut memory = model.scratch();
+            let mut patch = Patch(Vec::new());
+            return Ok(Box::new(move |picture| {
+                patch.0.clear();
+                patch.0.extend_from_slice(picture);
+                let embedding = model.embed_in(&mut memory, &patch);
+                embedding
+                    .map(<[f32]>::to_vec)
+                    .map_err(|error| error.to_string())
+            }));
+        }
+        self.open_peer(bytes, card, threads)
+    }
+
+    #[cfg(feature = "peers")]
+    fn open_peer(self, bytes: &[u8], card: &Card, threads: usize) -> Result<Embed, Failure> {
+        let side = card.input.side_px;
+        let shape = [1, card.input.channels, side, side];
+        let peer = match self {
+            Self::Rten => super::peers::rten(bytes, shape, threads),
+            _ => super::peers::onnx_runtime(bytes, shape, threads),
+        };
+        Ok(peer?)
+    }
+
+    #[cfg(not(feature = "peers"))]
+    fn open_peer(self, _: &[u8], _: &Card, _: usize) -> Result<Embed, Failure> {
+        let what = "was built without other runtimes; build it with `--features peers`";
+        Err(format!("{self}: this program {what}").into())
+    }
+}
+
+impl fmt::Display for Runtime {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Self::Own(engine) => engine.fmt(f),
+            Self::Ort => f.write_str("ort"),
+            Self::Rten => f.write_str("rten"),
+        }
+    }
+}
+
+/// A runtime with a file, and what was measured.
+struct Subject<'a> {
+    runtime: Runtime,
+    precision: Precision,
+    bytes: &'a [u8],
+    path: &'a Path,
+    embed: Embed,
+    /// Seconds a picture.
+    times: Vec<f64>,
+    /// Seconds from process start to the first decision.
+    starts: Vec<f64>,
+    resident_bytes: Option<u64>,
+    /// Largest difference from the first subject of the same arithmetic, over the largest number.
+    apart: f32,
+}
+
+/// Measures the model in `bytes`, the file `name`, and prints what comes of it. `against` are other runtimes, which may
+/// use `threads` threads each; kernels and tract use one.
+///
+/// # Errors
+/// In words: the model or a runtime cannot be opened, or a line not be written.
+pub fn run(
+    bytes: &[u8],
+    name: &str,
+    against: &[Runtime],
+    threads: usize,
+    as_json: bool,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let model = Model::from_bytes(bytes, name)?;
+    let card = model.card();
+    let pictures = pictures(&model)?;
+    let folder = tempfile::tempdir()?;
+    let (own_path, twin_path) = (
+        folder.path().join("own.onnx"),
+        folder.path().join("f32.onnx"),
+    );
+    std::fs::write(&own_path, bytes)?;
+
+    let twin = match card.precision {
+        Precision::Int8 => model::graph(bytes).and_then(|graph| twin::f32_twin(&graph)),
+        Precision::F32 => None,
+    };
+    let twin = twin
+        .map(|graph| {
+            model::encode(
+                graph,
+                Some(&Card {
+                    precision: Precision::F32,
+                    ..card.clone()
+                }),
+            )
+        })
+        .transpose()?;
+    let mut files = vec![(card.precision, bytes, own_path.as_path())];
+    if let Some(twin) = &twin {
+        std::fs::write(&twin_path, twin)?;
+        files.push((Precision::F32, twin, &twin_path));
+    }
+
+    let mut subjects = Vec::new();
+    let mut refusals = Vec::new();
+    let kernels = model.layers().map_or(Vec::new(), |_| {
+        let others = Isa::here().filter(|isa| model.engine() != Engine::Kernels(*isa));
+        let others = others.map(|isa| Runtime::Own(Engine::Kernels(isa)));
+        [Runtime::Own(model.engine())]
+            .into_iter()
+            .chain(others)
+            .collect()
+    });
+    for (precision, bytes, path) in files {
+        let own = if precision == card.precision {
+            kernels.as_slice()
+        } else {
+            &[]
+        };
+        let tract = [Runtime::Own(Engine::Tract)];
+        for runtime in own.iter().chain(&tract).chain(against) {
+            match runtime.open(bytes, card, threads) {
+                Ok(embed) => subjects.push(Subject {
+                    runtime: *runtime,
+                    precision,
+                    bytes,
+                    path,
+                    embed,
+                    times: Vec::new(),
+                    starts: Vec::new(),
+                    resident_bytes: None,
+                    apart: 0.0,
+                }),
+                // A peer that cannot do 8 bits is still measured in floats.
+                Err(failure) => refusals.push((*runtime, precision, failure.to_string())),
+            }
+        }
+    }
+    for runtime in against {
+        if subjects.iter().all(|subject| subject.runtime != *runtime) {
+            let mut refused = refusals.iter().filter(|(refused, ..)| refused == runtime);
+            let why = refused
+                .next()
+                .map_or(String::new(), |(.., why)| why.clone());
+            return Err(why.into());
+        }
+    }
+
+    let mut gemms = gemms(&model, against, threads)?;
+    compare(&mut subjects, &pictures)?;
+    measure(&mut subjects, &mut gemms, &pictures)?;
+    for _ in 0..STARTS {
+        for subject in &mut subjects {
+            start(subject)?;
+        }
+    }
+
+    let macs = model
+        .layers()
+        .map(|layers| layers.iter().map(|layer| layer.shape().macs()).sum());
+    let report = Report {
+        model: &model,
+        pictures: pictures.len(),
+        macs,
+        threads,
+        subjects,
+        gemms,
+        refusals,
+    };
+    if as_json {
+        writeln!(out, "{}", report.json())?;
+    } else {
+        report.table(out)?;
+    }
+    Ok(())
+}
+
+/// What the demonstration shows, as the model sees it.
+fn pictures(model: &Model) -> Result<Vec<Vec<f32>>, Failure> {
+    let frames = MotionJpeg::new(CLIP, "the demonstration's clip");
+    let patch = |frame: Result<_, _>| -> Result<Vec<f32>, Failure> {
+        Ok(preprocess::patch(&frame?, &model.card().input)?.0)
+    };
+    frames.map(patch).collect()
+}
+
+/// How far the embeddings of the subjects are from those of the first one of the same arithmetic.
+fn compare(subjects: &mut [Subject], pictures: &[Vec<f32>]) -> Result<(), Failure> {
+    let mut references: Vec<(Precision, Vec<f32>)> = Vec::new();
+    for subject in subjects {
+        let mut numbers = Vec::new();
+        for picture in pictures {
+            numbers.extend((subject.embed)(picture)?);
+        }
+        let mut found = references.iter();
+        if let Some((_, reference)) = found.find(|(precision, _)| *precision == subject.precision) {
+            let pairs = reference.iter().zip(&numbers);
+            let most = pairs.map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            subject.apart = most / reference.iter().fold(0.0f32, |most, v| most.max(v.abs()));
+        } else {
+            references.push((subject.precision, numbers));
+        }
+    }
+    Ok(())
+}
+
+/// A plain product of matrices.
+struct Product {
+    runtime: Runtime,
+    precision: Precision,
+    macs: f64,
+    run: Box<dyn FnMut() -> Result<(), String>>,
+    times: Vec<f64>,
+}
+
+impl Product {
+    /// Multiply-adds a second.
+    fn rate(&self) -> f64 {
+        let spread = Spread::of(self.times.clone());
+        spread.map_or(0.0, |spread| self.macs / spread.median)
+    }
+}
+
+/// Products in 8 bits by every kernel, and in floats by tract and the peers.
+fn gemms(model: &Model, against: &[Runtime], threads: usize) -> Result<Vec<Product>, Failure> {
+    let mut gemms = Vec::new();
+    for isa in Isa::here() {
+        let mut gemm = Gemm::new(isa)?;
+        gemms.push(Product {
+            runtime: Runtime::Own(Engine::Kernels(isa)),
+            precision: Precision::Int8,
+            macs: gemm.macs() as f64,
+            run: Box::new(move || {
+                std::hint::black_box(gemm.run());
+                Ok(())
+            }),
+            times: Vec::new(),
+        });
+    }
+    let (bytes, card) = gemm_file(model.card())?;
+    let runtimes = [Runtime::Own(Engine::Tract)];
+    for runtime in runtimes.iter().chain(against) {
+        let mut embed = runtime.open(&bytes, &card, threads)?;
+        let picture = vec![0.5; GEMM_SIDE * GEMM_SIDE];
+        gemms.push(Product {
+            runtime: *runtime,
+            precision: Precision::F32,
+            macs: (GEMM_SIDE * GEMM_SIDE * GEMM_SIDE) as f64,
+            run: Box::new(move || embed(&picture).map(|_| ())),
+            times: Vec::new(),
+        });
+    }
+    Ok(gemms)
+}
+
+/// A file that every runtime opens as it does a model, and that is one product of matrices.
+fn gemm_file(card: &Card) -> Result<(Vec<u8>, Card), Failure> {
+    let mut card = card.clone();
+    card.precision = Precision::F32;
+    card.input.channels = 1;
+    card.input.side_px = GEMM_SIDE;
+    card.head = Head {
+        alpha: vec![0.0; GEMM_SIDE * GEMM_SIDE],
+        bias: 0.0,
+    };
+    let side = GEMM_SIDE as i64;
+    let values: Vec<f32> = (0..GEMM_SIDE * GEMM_SIDE)
+        .map(|i| (i % 7) as f32 / 7.0)
+        .collect();
+    let node = |operator: &str, input: &[&str], output: &str| NodeProto {
+        op_type: operator.to_owned(),
+        name: output.to_owned(),
+        input: input.iter().map(|&name| name.to_owned()).collect(),
+        output: vec![output.to_owned()],
+        ..NodeProto::default()
+    };
+    let graph = GraphProto {
+        name: "product".to_owned(),
+        node: vec![
+            node("MatMul", &[INPUT, "right"], "product"),
+            node("Flatten", &["product"], OUTPUT),
+        ],
+        initializer: vec![twin::tensor("right", vec![side, side], &values)],
+        input: vec![twin::value(INPUT, &[1, 1, side, side])],
+        output: vec![twin::value(OUTPUT, &[1, side * side])],
+        ..GraphProto::default()
+    };
+    Ok((model::encode(graph, Some(&card))?, card))
+}
+
+/// Times every picture with every subject, and the products between.
+fn measure(
+    subjects: &mut [Subject],
+    gemms: &mut [Product],
+    pictures: &[Vec<f32>],
+) -> Result<(), Failure> {
+    for round in 0..WARM_UP + ROUNDS {
+        for picture in pictures {
+            for subject in &mut *subjects {
+                let slow = subject.times.first().is_some_and(|time| *time > SLOW_SECS);
+                if slow && round > WARM_UP + ROUNDS / 10 {
+                    continue;
+                }
+                let started = Instant::now();
+                let embedding = (subject.embed)(picture)?;
+                let time = started.elapsed().as_secs_f64();
+                std::hint::black_box(embedding);
+                if round >= WARM_UP {
+                    subject.times.push(time);
+                }
+            }
+        }
+        for gemm in &mut *gemms {
+            (gemm.run)()?;
+            let started = Instant::now();
+            (gemm.run)()?;
+            gemm.times.push(started.elapsed().as_secs_f64());
+        }
+    }
+    Ok(())
+}
+
+/// Starts a process of this program that makes one decision with the subject.
+fn start(subject: &mut Subject) -> Result<(), Failure> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.arg("--model").arg(subject.path);
+    command.args(["bench", "--first-decision", &subject.runtime.to_string()]);
+    let started = Instant::now();
+    let mut child = command.stdout(Stdio::piped()).spawn()?;
+    let mut line = String::new();
+    if let Some(stdout) = child.stdout.take() {
+        BufReader::new(stdout).read_line(&mut line)?;
+    }
+    let time = started.elapsed().as_secs_f64();
+    if !child.wait()?.success() {
+        return Err(format!("{}: its process failed", subject.runtime).into());
+    }
+    subject.starts.push(time);
+    subject.resident_bytes = line.trim().parse().ok();
+    Ok(())
+}
+
+/// Makes one decision with `runtime`, as a device does after it was switched on: a class is learned
+/// from each of the first two frames of the demonstration, and the third is named. Prints the resident
+/// memory in bytes, or nothing where the system does not tell.
+///
+/// # Errors
+/// In words: the model cannot be opened, or a line not be written.
+pub fn first_decision(bytes: &[u8], runtime: Runtime, out: &mut dyn Write) -> Result<(), Failure> {
+    let card = Card::read(bytes, "the model")?;
+    let mut embed = runtime.open(bytes, &card, 1)?;
+    let mut gallery = Gallery::default();
+    for (number, frame) in MotionJpeg::new(CLIP, "the clip").take(3).enumerate() {
+        let probe = embed(&preprocess::patch(&frame?, &card.input)?.0)?;
+        match number {
+            0 | 1 => gallery.enroll(&number.to_string(), probe),
+            _ => {
+                let nearest = gallery.nearest(&probe, &card.head);
+                std::hint::black_box(identify(nearest, &card.head, 0.5));
+            }
+        }
+    }
+    writeln!(
+        out,
+        "{}",
+        super::resident_bytes().map_or(String::new(), |n| n.to_string())
+    )?;
+    Ok(())
+}
+
+struct Report<'a> {
+    model: &'a Model,
+    pictures: usize,
+    /// None where the layers are not known.
+    macs: Option<u64>,
+    threads: usize,
+    subjects: Vec<Subject<'a>>,
+    gemms: Vec<Product>,
+    refusals: Vec<(Runtime, Precision, String)>,
+}
+
+impl Report<'_> {
+    /// The fastest plain product of that arithmetic, and who made it. A kernel is measured by its own.
+    fn peak(&self, precision: Precision, runtime: Option<Runtime>) -> Option<(Runtime, f64)> {
+        let rates = self.gemms.iter().filter(|gemm| gemm.precision == precision);
+        let rates = rates.map(|gemm| (gemm.runtime, gemm.rate()));
+        let own = rates
+            .clone()
+            .find(|(by, _)| Some(*by) == runtime && precision == Precision::Int8);
+        own.or(rates.max_by(|a, b| a.1.total_cmp(&b.1)))
+    }
+
+    fn rows(&self) -> impl Iterator<Item = Row> {
+        self.subjects.iter().filter_map(|subject| {
+            let spread = Spread::of(subject.times.clone())?;
+            let rate = self.macs.map(|macs| macs as f64 / spread.median);
+            let peak = self.peak(subject.precision, Some(subject.runtime));
+            Some(Row {
+                engine: subject.runtime.to_string(),
+                precision: subject.precision,
+                spread,
+                rate,
+                share: rate.zip(peak).map(|(rate, (_, peak))| rate / peak),
+                file_bytes: subject.bytes.len(),
+                resident_bytes: subject.resident_bytes,
+                start: Spread::of(subject.starts.clone())?.median,
+                apart: subject.apart,
+            })
+        })
+    }
+
+    fn table(&self, out: &mut dyn Write) -> Result<(), Failure> {
+        let Self {
+            model,
+            pictures,
+            threads,
+            ..
+        } = self;
+        let macs = self.macs.map_or(String::new(), |macs| {
+            format!("{:.2} M multiply-adds, ", macs as f64 / 1e6)
+        });
+        let s = if *threads == 1 { "" } else { "s" };
+        writeln!(
+            out,
+            "{}: {macs}{pictures} pictures in {ROUNDS} rounds, {threads} thread{s}; runs on {}",
+            model.card().name,
+            model.engine(),
+        )?;
+        for precision in [Precision::Int8, Precision::F32] {
+            if let Some((runtime, rate)) = self.peak(precision, None) {
+                let name = name(precision);
+                let rate = rate / 1e9;
+                writeln!(
+                    out,
+                    "plain {name} product of matrices: {rate:.1} GMAC/s ({runtime})"
+                )?;
+            }
+        }
+        writeln!(
+            out,
+            "{:<12} {:>4}  {:>9} {:>9}  {:>6} {:>7}  {:>8}  {:>11}  {:>17}  {:>10}",
+            "engine",
+            "type",
+            "median us",
+            "p99 us",
+            "GMAC/s",
+            "of GEMM",
+            "file KB",
+            "resident MB",
+            "first decision ms",
+            "difference"
+        )?;
+        let some = |value: Option<f64>, digits: usize| {
+            value.map_or("-".to_owned(), |value| format!("{value:.digits$}"))
+        };
+        for row in self.rows() {
+            writeln!(
+                out,
+                "{:<12} {:>4}  {:>9.1} {:>9.1}  {:>6} {:>7}  {:>8.1}  {:>11}  {:>17.1}  {:>10.0e}",
+                row.engine,
+                name(row.precision),
+                row.spread.median * 1e6,
+                row.spread.p99 * 1e6,
+                some(row.rate.map(|rate| rate / 1e9), 1),
+                some(row.share.map(|share| share * 100.0), 0) + "%",
+                row.file_bytes as f64 / 1e3,
+                some(row.resident_bytes.map(|bytes| bytes as f64 / 1e6), 1),
+                row.start * 1e3,
+                row.apart,
+            )?;
+        }
+        for (runtime, precision, why) in &self.refusals {
+            writeln!(out, "not measured: {runtime} {}: {why}", name(*precision))?;
+        }
+        Ok(())
+    }
+
+    fn json(&self) -> Value {
+        let engines: Vec<Value> = self
+            .rows()
+            .map(|row| {
+                json!({
+                    "engine": row.engine,
+                    "type": name(row.precision),
+                    "median_us": row.spread.median * 1e6,
+                    "p99_us": row.spread.p99 * 1e6,
+                    "gmacs_per_s": row.rate.map(|rate| rate / 1e9),
+                    "share_of_gemm": row.share,
+                    "file_bytes": row.file_bytes,
+                    "resident_bytes": row.resident_bytes,
+                    "first_decision_ms": row.start * 1e3,
+                    "difference": row.apart,
+                })
+            })
+            .collect();
+        let gemms: Vec<Value> = self
+            .gemms
+            .iter()
+            .map(|gemm| {
+                json!({
+                    "engine": gemm.runtime.to_string(),
+                    "type": name(gemm.precision),
+                    "gmacs_per_s": gemm.rate() / 1e9,
+                })
+            })
+            .collect();
+        let refused: Vec<Value> = self
+            .refusals
+            .iter()
+            .map(|(runtime, precision, why)| {
+                json!({ "engine": runtime.to_string(), "type": name(*precision), "why": why })
+            })
+            .collect();
+        json!({
+            "model": self.model.card().name,
+            "runs_on": self.model.engine().to_string(),
+            "macs": self.macs,
+            "pictures": self.pictures,
+            "rounds": ROUNDS,
+            "threads": self.threads,
+            "gemm": gemms,
+            "engines": engines,
+            "not_measured": refused,
+        })
+    }
+}
+
+struct Row {
+    engine: String,
+    precision: Precision,
+    spread: Spread,
+    rate: Option<f64>,
+    share: Option<f64>,
+    file_bytes: usize,
+    resident_bytes: Option<u64>,
+    /// Seconds.
+    start: f64,
+    apart: f32,
+}
+
+fn name(precision: Precision) -> &'static str {
+    match precision {
+        Precision::Int8 => "int8",
+        Precision::F32 => "f32",
+    }
+}

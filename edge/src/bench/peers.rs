@@ -1,0 +1,64 @@
+//! Other runtimes, as a measurement meets them: a file in, embeddings out.
+
+use std::sync::{Arc, OnceLock};
+
+use ort::environment::Environment;
+use ort::session::Session;
+use ort::value::Tensor;
+
+use super::encoder::Embed;
+use crate::model::{INPUT, OUTPUT};
+
+/// ONNX Runtime, from the library that `ORT_DYLIB_PATH` names, over pictures of `shape`.
+///
+/// # Errors
+/// In words, where there is no such library or it refuses the file.
+pub fn onnx_runtime(bytes: &[u8], shape: [usize; 4], threads: usize) -> Result<Embed, String> {
+    // The library is loaded once a process.
+    static ENVIRONMENT: OnceLock<Result<Environment, String>> = OnceLock::new();
+    let environment = ENVIRONMENT.get_or_init(|| {
+        let Some(library) = std::env::var_os("ORT_DYLIB_PATH") else {
+            return Err("set ORT_DYLIB_PATH to libonnxruntime.so".to_owned());
+        };
+        let words = |error: &dyn std::error::Error| format!("ONNX Runtime, {library:?}: {error}");
+        let builder = ort::init_from(&library).map_err(|error| words(&error))?;
+        builder.build().map_err(|error| words(&error))
+    });
+    let environment = environment.as_ref().map_err(String::clone)?;
+    let words = |error: &dyn std::error::Error| format!("ONNX Runtime: {error}");
+    let builder = Session::builder(environment).map_err(|error| words(&error))?;
+    let mut builder = builder
+        .with_intra_threads(threads)
+        .map_err(|error| words(&error))?;
+    let session = builder.commit_from_memory(bytes);
+    let mut session = session.map_err(|error| words(&error))?;
+    Ok(Box::new(move |picture| {
+        let image = Tensor::from_array((shape, picture.to_vec())).map_err(|error| words(&error))?;
+        let outputs = session.run(ort::inputs![INPUT => image]);
+        let outputs = outputs.map_err(|error| words(&error))?;
+        let output = outputs.get(OUTPUT).ok_or("ONNX Runtime: no output")?;
+        let numbers = output.try_extract_tensor::<f32>();
+        Ok(numbers.map_err(|error| words(&error))?.1.to_vec())
+    }))
+}
+
+/// rten, over pictures of `shape`.
+///
+/// # Errors
+/// In words, where it refuses the file.
+pub fn rten(bytes: &[u8], shape: [usize; 4], threads: usize) -> Result<Embed, String> {
+    let words = |error: &dyn std::error::Error| format!("rten: {error}");
+    let model = rten::Model::load(bytes.to_vec()).map_err(|error| words(&error))?;
+    let pool = Arc::new(rten::ThreadPool::with_num_threads(threads));
+    Ok(Box::new(move |picture| {
+        let image = rten::Value::from_shape(&shape, picture.to_vec());
+        let image = image.map_err(|error| words(&error))?;
+        let options = rten::RunOptions::default().with_thread_pool(Some(pool.clone()));
+        let output = model.run_one(image.into(), Some(options));
+        let output = output.map_err(|error| words(&error))?;
+        let (_, numbers) = output
+            .into_shape_vec::<f32, 2>()
+            .map_err(|error| words(&error))?;
+        Ok(numbers)
+    }))
+}
