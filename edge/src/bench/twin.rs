@@ -23,11 +23,11 @@ pub fn f32_twin(graph: &GraphProto) -> Option<GraphProto> {
         .iter()
         .find(|node| node.op_type == "DequantizeLinear")?;
     let last_scales = floats(constant(dequantize, 1)?);
-    let convolutions = graph
+    let mut convolutions = graph
         .node
         .iter()
         .filter(|node| node.op_type == "QLinearConv");
-    let last = convolutions.last()?;
+    let last = convolutions.next_back()?;
 
     let mut nodes: Vec<NodeProto> = Vec::new();
     let mut tensors = Vec::new();

@@ -187,15 +187,17 @@ struct Finish<'a> {
     stride: usize,
 }
 
+/// For each pixel, given as its first byte in the samples, the sums of a block of filters:
+/// `(taps, pixels, samples, weights, sums)`.
+type Accumulate = unsafe fn(&Taps, &[u32], &[u8], &[u8], &mut [i32]);
+
 /// The loops of one set of instructions. They trust the lengths that [`Layer`] makes sure of.
 #[derive(Clone, Copy, Debug)]
 struct Routines {
     sample: Sample,
     /// Filters in a block.
     filters: usize,
-    /// For each pixel, given as its first byte in the samples, the sums of a block of filters:
-    /// `(taps, pixels, samples, weights, sums)`.
-    accumulate: unsafe fn(&Taps, &[u32], &[u8], &[u8], &mut [i32]),
+    accumulate: Accumulate,
     /// The sum over samples x weights, of which there are as many: `(samples, weights)`.
     dot: unsafe fn(&[u8], &[u8]) -> i32,
     /// A row of outputs of a block of filters: `(finish, sums, outputs)`.
@@ -605,7 +607,7 @@ impl Plane {
             let (channel, y) = (row / self.side, row % self.side);
             let start = self.row(y) + channel;
             for (x, value) in line.iter().enumerate() {
-                let offset = rounded((value / scale).max(0.0).min(255.0));
+                let offset = rounded((value / scale).clamp(0.0, 255.0));
                 self.sample
                     .put(&mut self.bytes, start + x * self.channels, offset);
             }
@@ -889,7 +891,7 @@ mod tests {
         numbers.bias = (0..33)
             .map(|i| [i32::MAX, i32::MIN, i32::MAX - 900][i % 3])
             .collect();
-        numbers.scales = vec![1e-8, 1e-38, 1e30].repeat(11);
+        numbers.scales = [1e-8, 1e-38, 1e30].repeat(11);
         let expected = run(scalar::ROUTINES, shape, &numbers, 0, &q);
         for (name, routines) in routines() {
             assert_eq!(run(routines, shape, &numbers, 0, &q), expected, "{name}");
