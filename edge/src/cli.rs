@@ -113,6 +113,9 @@ enum Command {
         /// Make one decision, for the process that measures how long that takes
         #[arg(long, hide = true, value_name = "NAME", value_parser = Runtime::named)]
         first_decision: Option<Runtime>,
+        /// How often it embeds its picture again, for whoever counts instructions
+        #[arg(long, hide = true, value_name = "COUNT", default_value_t = 0)]
+        again: usize,
     },
     /// Print a completion script for a shell
     Completions {
@@ -182,6 +185,7 @@ fn run(cli: Cli, out: &mut dyn Write) -> Result<ExitCode, Failure> {
         against,
         threads,
         first_decision,
+        again,
     } = cli.command
     {
         let (bytes, name) = match &cli.common.model {
@@ -189,7 +193,7 @@ fn run(cli: Cli, out: &mut dyn Write) -> Result<ExitCode, Failure> {
             None => (SHIPPED.to_vec(), "the shipped model".to_owned()),
         };
         match first_decision {
-            Some(runtime) => encoder::first_decision(&bytes, runtime, out)?,
+            Some(runtime) => encoder::first_decision(&bytes, runtime, again, out)?,
             None => encoder::run(&bytes, &name, &against, threads, cli.common.json, out)?,
         }
         return Ok(ExitCode::SUCCESS);
