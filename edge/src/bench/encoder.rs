@@ -417,7 +417,12 @@ fn start(subject: &mut Subject) -> Result<(), Failure> {
 ///
 /// # Errors
 /// In words: the model cannot be opened, or a line not be written.
-pub fn first_decision(bytes: &[u8], runtime: Runtime, out: &mut dyn Write) -> Result<(), Failure> {
+pub fn first_decision(
+    bytes: &[u8],
+    runtime: Runtime,
+    again: usize,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
     let card = Card::read(bytes, "the model")?;
     let mut embed = runtime.open(bytes, &card, 1)?;
     let mut gallery = Gallery::default();
