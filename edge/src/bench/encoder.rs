@@ -28,14 +28,12 @@ pub type Embed = Box<dyn FnMut(&[f32]) -> Result<Vec<f32>, String>>;
 
 /// Times that every engine embeds every picture.
 const ROUNDS: usize = 50;
-/// Times that every engine does so before.
-const WARM_UP: usize = 3;
 /// Processes that are started of every engine.
 const STARTS: usize = 9;
 /// Side of the square matrices of floats that a plain product is measured with.
 const GEMM_SIDE: usize = 256;
-/// An engine that takes longer than this for a picture is not worth a hundred rounds.
-const SLOW_SECS: f64 = 2e-3;
+/// An engine that has taken as long as this has shown what it takes.
+const ENOUGH_SECS: f64 = 3.0;
 
 /// What computes embeddings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -254,7 +252,8 @@ fn pictures(model: &Model) -> Result<Vec<Vec<f32>>, Failure> {
     frames.map(patch).collect()
 }
 
-/// How far the embeddings of the subjects are from those of the first one of the same arithmetic.
+/// How far the embeddings of the subjects are from those of the first one of the same arithmetic; that
+/// warms them up, too.
 fn compare(subjects: &mut [Subject], pictures: &[Vec<f32>]) -> Result<(), Failure> {
     let mut references: Vec<(Precision, Vec<f32>)> = Vec::new();
     for subject in subjects {
@@ -364,20 +363,17 @@ fn measure(
     gemms: &mut [Product],
     pictures: &[Vec<f32>],
 ) -> Result<(), Failure> {
-    for round in 0..WARM_UP + ROUNDS {
+    for _ in 0..ROUNDS {
         for picture in pictures {
             for subject in &mut *subjects {
-                let slow = subject.times.first().is_some_and(|time| *time > SLOW_SECS);
-                if slow && round > WARM_UP + ROUNDS / 10 {
+                if subject.times.iter().sum::<f64>() > ENOUGH_SECS {
                     continue;
                 }
                 let started = Instant::now();
                 let embedding = (subject.embed)(picture)?;
                 let time = started.elapsed().as_secs_f64();
                 std::hint::black_box(embedding);
-                if round >= WARM_UP {
-                    subject.times.push(time);
-                }
+                subject.times.push(time);
             }
         }
         for gemm in &mut *gemms {
