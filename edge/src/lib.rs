@@ -2,7 +2,7 @@
 //!
 //! The journey of a frame: [`camera`] gives a [`frame`], [`locate`] finds the mark in it, [`preprocess`]
 //! makes the patch, [`model`] embeds it as a probe, [`gallery`] finds the nearest enrolled class under
-//! the [`head`], [`decide`] says match or unknown, [`overlay`] draws it. [`store`] keeps the
+//! the [`head`], [`decide`] says match or unknown, [`overlay`] draws it. [`search`] rules out most of a large gallery, in the loops of [`kernel`]. [`store`] keeps the
 //! gallery, [`whole`] writes files, [`demo`] and [`cli`] are what a person sees.
 
 pub mod camera;
@@ -12,9 +12,11 @@ pub mod demo;
 pub mod frame;
 pub mod gallery;
 pub mod head;
+pub mod kernel;
 pub mod locate;
 pub mod model;
 pub mod overlay;
 pub mod preprocess;
+pub mod search;
 pub mod store;
 pub mod whole;
