@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write};
+use std::num::NonZeroUsize;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -135,6 +136,8 @@ enum GalleryCommand {
     },
     /// Move a gallery of another model to this one, from the crops that it keeps
     Reembed,
+    /// Read every page and crop of the gallery, and say whether all of it is whole
+    Check,
 }
 
 /// Runs the command line; errors are printed once, exit code 2.
@@ -272,16 +275,15 @@ impl Device {
         out: &mut dyn Write,
     ) -> Result<ExitCode, Failure> {
         store::check_name(name)?;
-        let gallery = self.store.gallery(self.model.id(), self.model.dims())?;
+        let mut gallery = self.store.gallery(self.model.id(), self.model.dims())?;
         let templates: Vec<Template> = images
             .iter()
             .map(|image| self.template(name, image))
             .collect::<Result<_, _>>()?;
-        let mut grown = gallery.clone();
         for template in &templates {
-            grown.enroll(name, template.embedding.clone());
+            gallery.enroll(name, template.embedding.clone());
         }
-        let threshold = self.threshold(grown.comparisons());
+        let threshold = self.threshold(gallery.comparisons());
         let alike_from = *threshold.as_ref().unwrap_or(&self.fixed_threshold);
         let alike = self.look_alikes(&gallery, &templates, alike_from);
         self.store.enroll(self.model.id(), &templates)?;
@@ -394,7 +396,8 @@ impl Device {
     }
 
     fn identify(&self, images: &[PathBuf], out: &mut dyn Write) -> Result<ExitCode, Failure> {
-        let gallery = self.store.gallery(self.model.id(), self.model.dims())?;
+        let mut gallery = self.store.gallery(self.model.id(), self.model.dims())?;
+        gallery.index(self.model.head(), cores());
         if gallery.is_empty() {
             let path = self.store.path();
             eprintln!("warning: no class is enrolled in {path:?}: all is unknown");
@@ -512,6 +515,14 @@ impl Device {
                     format!("enrolled {templates} pictures in {path}")
                 })?;
             }
+            GalleryCommand::Check => {
+                self.must_exist()?;
+                let contents = self.store.contents()?;
+                let templates = contents.map_or(0, |contents| contents.templates.len());
+                self.done(json!({ "whole": templates }), out, || {
+                    format!("{templates} templates in {path}, all of them whole")
+                })?;
+            }
             GalleryCommand::Reembed => {
                 let templates = self.reembed()?;
                 self.done(json!({ "reembedded": templates }), out, || {
@@ -619,6 +630,11 @@ impl Device {
         self.store.replace(&contents, self.model.id(), &templates)?;
         Ok(templates.len())
     }
+}
+
+/// How many threads a search may use.
+fn cores() -> NonZeroUsize {
+    std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
 }
 
 /// p for people; near 1 the decimals that tell are further back.
