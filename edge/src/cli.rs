@@ -12,6 +12,7 @@ use std::time::Instant;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use serde_json::{Value, json};
 
+use crate::bench;
 use crate::decide::{self, Decision, FpirError};
 use crate::demo;
 use crate::frame::Frame;
@@ -101,6 +102,9 @@ enum Command {
         #[command(subcommand)]
         command: GalleryCommand,
     },
+    /// Measure what the device costs on this machine: `bench --gallery 1000,1000000` searches made-up
+    /// galleries of so many classes
+    Bench,
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -167,6 +171,7 @@ fn run(cli: Cli, out: &mut dyn Write) -> Result<ExitCode, Failure> {
         out.write_all(&script)?;
         return Ok(ExitCode::SUCCESS);
     }
+    let gallery = cli.common.gallery.clone();
     let device = Device::open(cli.common)?;
     match cli.command {
         Command::Demo { out: folder } => device.demo(folder, out),
@@ -174,6 +179,7 @@ fn run(cli: Cli, out: &mut dyn Write) -> Result<ExitCode, Failure> {
         Command::Verify { name, image } => device.verify(&name, &image, out),
         Command::Identify { images } => device.identify(&images, out),
         Command::Gallery { command } => device.gallery(command, out),
+        Command::Bench => device.bench(gallery.as_deref(), out),
         Command::Completions { .. } => Ok(ExitCode::SUCCESS),
     }
 }
@@ -265,6 +271,31 @@ impl Device {
         };
         let threshold = self.threshold(demo::NAMES.len() as f64)?;
         demo::run(&self.model, threshold, &folder, out)?;
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// `gallery` is what stands for a gallery's path elsewhere: here, sizes.
+    fn bench(&self, gallery: Option<&Path>, out: &mut dyn Write) -> Result<ExitCode, Failure> {
+        let sizes = gallery
+            .and_then(Path::to_str)
+            .unwrap_or("1000,10000,100000");
+        let sizes = sizes.split(',').map(|size| size.trim().parse());
+        let sizes: Result<Vec<NonZeroUsize>, _> = sizes.collect();
+        let sizes = sizes.map_err(|error| {
+            format!("--gallery: {error}; `bench` takes numbers of classes, such as 1000,1000000")
+        })?;
+        if !self.json {
+            writeln!(out, "{}", bench::gallery::HEADINGS)?;
+        }
+        for classes in sizes {
+            for row in bench::gallery::search(&self.model, classes.get(), cores())? {
+                if self.json {
+                    writeln!(out, "{}", serde_json::to_string(&row)?)?;
+                } else {
+                    writeln!(out, "{row}")?;
+                }
+            }
+        }
         Ok(ExitCode::SUCCESS)
     }
 
