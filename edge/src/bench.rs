@@ -4,6 +4,7 @@
 use std::fs;
 
 pub mod encoder;
+pub mod gallery;
 #[cfg(feature = "peers")]
 mod peers;
 mod twin;

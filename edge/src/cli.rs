@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write};
+use std::num::NonZeroUsize;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -12,6 +13,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use serde_json::{Value, json};
 
 use crate::bench::encoder::{self, Runtime};
+use crate::bench;
 use crate::decide::{self, Decision, FpirError};
 use crate::demo;
 use crate::frame::Frame;
@@ -101,7 +103,8 @@ enum Command {
         #[command(subcommand)]
         command: GalleryCommand,
     },
-    /// Measure what an embedding costs on this machine
+    /// Measure what an embedding costs on this machine, or with `--gallery 1000,1000000` what a search
+    /// of made-up galleries of so many classes does
     Bench {
         /// Other runtimes to compare with: ort (from the library that ORT_DYLIB_PATH names), rten;
         /// for programs built with `--features peers`
@@ -152,6 +155,8 @@ enum GalleryCommand {
     },
     /// Move a gallery of another model to this one, from the crops that it keeps
     Reembed,
+    /// Read every page and crop of the gallery, and say whether all of it is whole
+    Check,
 }
 
 /// Runs the command line; errors are printed once, exit code 2.
@@ -181,20 +186,22 @@ fn run(cli: Cli, out: &mut dyn Write) -> Result<ExitCode, Failure> {
         out.write_all(&script)?;
         return Ok(ExitCode::SUCCESS);
     }
+    let gallery = cli.common.gallery.clone();
     if let Command::Bench {
         against,
         threads,
         first_decision,
         again,
-    } = cli.command
+    } = &cli.command
+        && gallery.is_none()
     {
         let (bytes, name) = match &cli.common.model {
             Some(path) => (model::read(path)?, path.display().to_string()),
             None => (SHIPPED.to_vec(), "the shipped model".to_owned()),
         };
         match first_decision {
-            Some(runtime) => encoder::first_decision(&bytes, runtime, again, out)?,
-            None => encoder::run(&bytes, &name, &against, threads, cli.common.json, out)?,
+            Some(runtime) => encoder::first_decision(&bytes, *runtime, *again, out)?,
+            None => encoder::run(&bytes, &name, against, *threads, cli.common.json, out)?,
         }
         return Ok(ExitCode::SUCCESS);
     }
@@ -205,7 +212,8 @@ fn run(cli: Cli, out: &mut dyn Write) -> Result<ExitCode, Failure> {
         Command::Verify { name, image } => device.verify(&name, &image, out),
         Command::Identify { images } => device.identify(&images, out),
         Command::Gallery { command } => device.gallery(command, out),
-        Command::Bench { .. } | Command::Completions { .. } => Ok(ExitCode::SUCCESS),
+        Command::Bench { .. } => device.bench(gallery.as_deref(), out),
+        Command::Completions { .. } => Ok(ExitCode::SUCCESS),
     }
 }
 
@@ -299,6 +307,32 @@ impl Device {
         Ok(ExitCode::SUCCESS)
     }
 
+    /// `gallery` is what stands for a gallery's path elsewhere: here, sizes.
+    fn bench(&self, gallery: Option<&Path>, out: &mut dyn Write) -> Result<ExitCode, Failure> {
+        let sizes = gallery
+            .and_then(Path::to_str)
+            .unwrap_or("1000,10000,100000");
+        let sizes = sizes.split(',').map(|size| size.trim().parse());
+        let sizes: Result<Vec<NonZeroUsize>, _> = sizes.collect();
+        let sizes = sizes.map_err(|error| {
+            format!("--gallery: {error}; `bench` takes numbers of classes, such as 1000,1000000")
+        })?;
+        if !self.json {
+            writeln!(out, "{}", bench::gallery::HEADINGS)?;
+        }
+        for classes in &sizes {
+            for row in bench::gallery::search(&self.model, classes.get(), cores())? {
+                self.done(serde_json::to_value(row)?, out, || row.to_string())?;
+            }
+        }
+        for classes in &sizes {
+            if let Some(kept) = bench::gallery::keep(&self.model, classes.get())? {
+                self.done(serde_json::to_value(kept)?, out, || kept.to_string())?;
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
     fn enroll(
         &self,
         name: &str,
@@ -306,16 +340,15 @@ impl Device {
         out: &mut dyn Write,
     ) -> Result<ExitCode, Failure> {
         store::check_name(name)?;
-        let gallery = self.store.gallery(self.model.id(), self.model.dims())?;
+        let mut gallery = self.store.gallery(self.model.id(), self.model.dims())?;
         let templates: Vec<Template> = images
             .iter()
             .map(|image| self.template(name, image))
             .collect::<Result<_, _>>()?;
-        let mut grown = gallery.clone();
         for template in &templates {
-            grown.enroll(name, template.embedding.clone());
+            gallery.enroll(name, template.embedding.clone());
         }
-        let threshold = self.threshold(grown.comparisons());
+        let threshold = self.threshold(gallery.comparisons());
         let alike_from = *threshold.as_ref().unwrap_or(&self.fixed_threshold);
         let alike = self.look_alikes(&gallery, &templates, alike_from);
         self.store.enroll(self.model.id(), &templates)?;
@@ -428,7 +461,8 @@ impl Device {
     }
 
     fn identify(&self, images: &[PathBuf], out: &mut dyn Write) -> Result<ExitCode, Failure> {
-        let gallery = self.store.gallery(self.model.id(), self.model.dims())?;
+        let mut gallery = self.store.gallery(self.model.id(), self.model.dims())?;
+        gallery.index(self.model.head(), cores());
         if gallery.is_empty() {
             let path = self.store.path();
             eprintln!("warning: no class is enrolled in {path:?}: all is unknown");
@@ -546,6 +580,14 @@ impl Device {
                     format!("enrolled {templates} pictures in {path}")
                 })?;
             }
+            GalleryCommand::Check => {
+                self.must_exist()?;
+                let contents = self.store.contents()?;
+                let templates = contents.map_or(0, |contents| contents.templates.len());
+                self.done(json!({ "whole": templates }), out, || {
+                    format!("{templates} templates in {path}, all of them whole")
+                })?;
+            }
             GalleryCommand::Reembed => {
                 let templates = self.reembed()?;
                 self.done(json!({ "reembedded": templates }), out, || {
@@ -653,6 +695,11 @@ impl Device {
         self.store.replace(&contents, self.model.id(), &templates)?;
         Ok(templates.len())
     }
+}
+
+/// How many threads a search may use.
+fn cores() -> NonZeroUsize {
+    std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
 }
 
 /// p for people; near 1 the decimals that tell are further back.

@@ -5,6 +5,7 @@
 use std::fmt;
 
 pub mod conv;
+pub mod sad;
 
 /// The environment variable that names the kernels to use instead of the fastest.
 pub const VARIABLE: &str = "ONELOOK_KERNEL";
