@@ -2,9 +2,11 @@
 //!
 //! The journey of a frame: [`camera`] gives a [`frame`], [`locate`] finds the mark in it, [`preprocess`]
 //! makes the patch, [`model`] embeds it as a probe, [`gallery`] finds the nearest enrolled class under
-//! the [`head`], [`decide`] says match or unknown, [`overlay`] draws it. [`store`] keeps the
-//! gallery, [`whole`] writes files, [`demo`] and [`cli`] are what a person sees.
+//! the [`head`], [`decide`] says match or unknown, [`overlay`] draws it, a [`screen`] shows it. [`store`] keeps
+//! the gallery, [`whole`] writes files, a [`button`] is pressed, [`notify`] tells systemd, [`demo`] and
+//! [`cli`] are what a person sees.
 
+pub mod button;
 pub mod camera;
 pub mod cli;
 pub mod decide;
@@ -14,7 +16,9 @@ pub mod gallery;
 pub mod head;
 pub mod locate;
 pub mod model;
+pub mod notify;
 pub mod overlay;
 pub mod preprocess;
+pub mod screen;
 pub mod store;
 pub mod whole;
