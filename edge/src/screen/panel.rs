@@ -449,8 +449,8 @@ mod tests {
         rotation: Rotation,
         resets: usize,
     ) -> (Colour<SpiMock<u8>, PinMock, NoopDelay>, PinMock) {
-        let reset = [State::Low, State::High].map(PinStep::set).repeat(resets);
-        let reset = PinMock::new(&reset);
+        let once = [State::Low, State::High].map(PinStep::set);
+        let reset = PinMock::new(&vec![once; resets].concat());
         let panel = Colour {
             target: "st7789:/dev/spidev0.0,dc=DC".parse().unwrap(),
             spi: SpiMock::new(&wire.spi),
