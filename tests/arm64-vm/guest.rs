@@ -7,12 +7,11 @@
 //!   their second half), `unplug`, `plug`. It says `camera: ...` when it has obeyed.
 //! - `guest manager WATCHDOG COMMAND...`: the service manager. Runs COMMAND with a `NOTIFY_SOCKET`, says `manager: ...`
 //!   for what comes, and pats the WATCHDOG device for each WATCHDOG=1, as systemd does.
-//! - `guest send SOCKET LINE`: sends LINE to a socket and prints the line that comes back.
 
 use std::collections::VecDeque;
 use std::env;
 use std::fs::{self, OpenOptions};
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::process::{Command, ExitCode};
@@ -46,9 +45,8 @@ fn main() -> ExitCode {
     let done = match words.as_slice() {
         ["camera", clip] => camera(clip),
         ["manager", watchdog, command @ ..] if !command.is_empty() => manager(watchdog, command),
-        ["send", socket, line] => send(socket, line),
         _ => Err(io::Error::other(
-            "guest camera CLIP | manager WATCHDOG COMMAND... | send SOCKET LINE",
+            "guest camera CLIP | guest manager WATCHDOG COMMAND...",
         )),
     };
     match done {
@@ -58,15 +56,6 @@ fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
-}
-
-fn send(socket: &str, line: &str) -> io::Result<()> {
-    let mut stream = UnixStream::connect(socket)?;
-    writeln!(stream, "{line}")?;
-    let mut answer = String::new();
-    BufReader::new(stream).read_line(&mut answer)?;
-    print!("{answer}");
-    Ok(())
 }
 
 fn manager(watchdog: &str, command: &[&str]) -> io::Result<()> {
