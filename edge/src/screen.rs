@@ -91,26 +91,26 @@ pub enum ScreenError {
         reason: String,
     },
     /// The program was built without it.
-    #[error("{target}: this program was built without panels; build it with `--features panels`")]
+    #[error("{screen}: this program was built without panels; build it with `--features panels`")]
     NotBuilt {
         /// What was asked for.
-        target: Target,
+        screen: String,
     },
     /// A file, a device or a port cannot be opened or written to.
-    #[error("{target}: {doing}: {source}")]
+    #[error("{screen}: {doing}: {source}")]
     Io {
         /// What was asked for.
-        target: Target,
+        screen: String,
         /// What was done when it failed.
         doing: String,
         /// What the system said.
         source: io::Error,
     },
     /// It is something else than it should be, or does not answer.
-    #[error("{target}: {reason}")]
+    #[error("{screen}: {reason}")]
     Unfit {
         /// What was asked for.
-        target: Target,
+        screen: String,
         /// In words, with the way out.
         reason: String,
     },
@@ -325,7 +325,7 @@ impl Screen {
             #[cfg(not(feature = "panels"))]
             Target::Ssd1306 { .. } | Target::St7789 { .. } => {
                 return Err(ScreenError::NotBuilt {
-                    target: target.clone(),
+                    screen: target.to_string(),
                 });
             }
         };
@@ -428,7 +428,7 @@ impl Worker {
             .name("screen".to_owned())
             .spawn(work)
             .map_err(|source| ScreenError::Io {
-                target: target.clone(),
+                screen: target.to_string(),
                 doing: "no thread for it".to_owned(),
                 source,
             })?;
@@ -586,7 +586,7 @@ mod tests {
         let frame = Arc::new(Frame::from_fn(1, 1, |_, _| 0));
         let show = |label: &str| worker.show(&frame, &Sight::saying(label, Tone::Nothing));
         let broken = || ScreenError::Unfit {
-            target: Target::None,
+            screen: Target::None.to_string(),
             reason: "broken".to_owned(),
         };
         assert!(show("1").is_none());
