@@ -7,6 +7,7 @@
 
 pub mod camera;
 pub mod cli;
+pub mod control;
 pub mod decide;
 pub mod demo;
 pub mod frame;
