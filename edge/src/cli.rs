@@ -17,7 +17,7 @@ use crate::frame::Frame;
 use crate::gallery::Gallery;
 use crate::model::Model;
 use crate::preprocess::{self, Blank, InputSpec};
-use crate::store::{self, Store, StoreError, Template};
+use crate::store::{self, Kind, Store, StoreError, Template};
 use crate::whole;
 
 /// The model that ships with the program.
@@ -244,6 +244,7 @@ impl Device {
             name: name.to_owned(),
             embedding,
             crop_png: crop.to_png()?,
+            kind: Kind::Genuine,
         })
     }
 
@@ -486,7 +487,7 @@ impl Device {
             }
             GalleryCommand::Remove { name } => {
                 self.must_exist()?;
-                let templates = self.store.remove(id, &name)?;
+                let templates = self.store.remove(id, &name)?.len();
                 self.done(
                     json!({ "removed": name, "templates": templates }),
                     out,

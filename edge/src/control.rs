@@ -385,8 +385,9 @@ fn serve(client: &UnixStream, commands: &SyncSender<Request>) -> io::Result<()> 
         if said.is_empty() {
             return Ok(());
         }
-        if said.len() as u64 == limit && said.last() != Some(&b'\n') {
-            let words = format!("a line of more than {MAX_LINE_BYTES} bytes");
+        // What was cut off may have meant something else.
+        if said.last() != Some(&b'\n') {
+            let words = format!("the line does not end within {MAX_LINE_BYTES} bytes");
             return writeln!(client, "{}", line(&Err(refusal("bad_command", words))));
         }
         let reply = match std::str::from_utf8(&said) {
@@ -415,9 +416,10 @@ fn ask(said: &str, commands: &SyncSender<Request>) -> Reply {
     match reply.recv_timeout(PATIENCE) {
         Ok(reply) => reply,
         Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => Err(over()),
-        Err(std::sync::mpsc::RecvTimeoutError::Timeout) => {
-            Err(refusal("no_answer", "no answer came; see `status`".to_owned()))
-        }
+        Err(std::sync::mpsc::RecvTimeoutError::Timeout) => Err(refusal(
+            "no_answer",
+            "no answer came; see `status`".to_owned(),
+        )),
     }
 }
 

@@ -1,12 +1,16 @@
 //! The enrolled classes in memory, searched exactly: which class is nearest to a probe?
 //! Knows embeddings and names: nothing of pictures, files or thresholds.
 
+use std::collections::BTreeMap;
+
 use crate::head::Head;
 
 /// Classes by name, each with the embeddings of its templates.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Gallery {
     classes: Vec<Class>,
+    /// By class: what it is not.
+    negatives: BTreeMap<String, Vec<Vec<f32>>>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -32,6 +36,9 @@ pub struct Nearest<'a> {
     pub best: Candidate<'a>,
     /// The nearest other class, where there is one.
     pub runner_up: Option<Candidate<'a>>,
+    /// Whether something that the best class is known not to be is as near, or nearer: then it is no
+    /// answer.
+    pub is_rejected: bool,
 }
 
 impl Nearest<'_> {
@@ -53,6 +60,17 @@ impl Gallery {
                 templates: vec![embedding],
             }),
         }
+    }
+
+    /// Adds a negative template to the class `name`: a look that was taken for it and is not of it.
+    pub fn reject(&mut self, name: &str, embedding: Vec<f32>) {
+        let negatives = self.negatives.entry(name.to_owned()).or_default();
+        negatives.push(embedding);
+    }
+
+    /// How many negative templates the class `name` has.
+    pub fn negatives_of(&self, name: &str) -> usize {
+        self.negatives.get(name).map_or(0, Vec::len)
     }
 
     /// How many classes are enrolled.
@@ -113,10 +131,12 @@ impl Gallery {
                 None => Nearest {
                     best: candidate,
                     runner_up: None,
+                    is_rejected: false,
                 },
                 Some(so_far) if candidate.distance < so_far.best.distance => Nearest {
                     best: candidate,
                     runner_up: Some(so_far.best),
+                    is_rejected: false,
                 },
                 Some(so_far)
                     if so_far
@@ -131,7 +151,11 @@ impl Gallery {
                 Some(so_far) => so_far,
             });
         }
-        nearest
+        let mut nearest = nearest?;
+        let negatives = self.negatives.get(nearest.best.name).into_iter().flatten();
+        let mut distances = negatives.map(|negative| head.distance(negative, probe));
+        nearest.is_rejected = distances.any(|distance| distance <= nearest.best.distance);
+        Some(nearest)
     }
 }
 
@@ -215,6 +239,26 @@ mod tests {
         assert!(tie.nearest(&[0.0, 0.0], &head()).unwrap().is_tie());
         let same = gallery(&[("a", [1.0, 0.0]), ("a", [-1.0, 0.0])]);
         assert!(!same.nearest(&[0.0, 0.0], &head()).unwrap().is_tie());
+    }
+
+    #[test]
+    fn what_a_class_is_known_not_to_be_rejects_it_where_that_is_nearer() {
+        let mut gallery = gallery(&[("a", [0.0, 0.0]), ("b", [9.0, 0.0])]);
+        gallery.reject("a", vec![4.0, 0.0]);
+        let nearest = |x| gallery.nearest(&[x, 0.0], &head()).unwrap();
+        assert!(!nearest(1.9).is_rejected);
+        // Half way is a tie, and that is broken against us.
+        assert!(nearest(2.0).is_rejected && nearest(4.0).is_rejected);
+        // It is no reason against another class, however near.
+        assert_eq!(
+            (nearest(5.0).best.name, nearest(5.0).is_rejected),
+            ("b", false)
+        );
+        assert_eq!(
+            (gallery.negatives_of("a"), gallery.negatives_of("b")),
+            (1, 0)
+        );
+        assert_eq!(gallery.templates_of("a"), 1);
     }
 
     #[test]

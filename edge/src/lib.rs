@@ -7,15 +7,21 @@
 
 pub mod camera;
 pub mod cli;
+pub mod config;
 pub mod control;
 pub mod decide;
 pub mod demo;
+pub mod event;
 pub mod frame;
 pub mod gallery;
 pub mod head;
+pub mod live;
 pub mod locate;
 pub mod model;
 pub mod overlay;
 pub mod preprocess;
+pub mod quality;
+pub mod steady;
 pub mod store;
+pub mod teach;
 pub mod whole;

@@ -28,6 +28,8 @@ const TEMPLATES: TableDefinition<u64, &[u8]> = TableDefinition::new("templates")
 /// By the same number: the PNG of the crop, sealed.
 const CROPS: TableDefinition<u64, &[u8]> = TableDefinition::new("crops");
 
+/// Flag of a negative template, in the place of its name's length.
+const NEGATIVE: u16 = 1 << 15;
 const FORMAT: &str = "1";
 const CACHE_BYTES: usize = 8 << 20;
 const SEAL_BYTES: usize = 8;
@@ -45,6 +47,18 @@ pub struct Template {
     pub embedding: Vec<f32>,
     /// The part of the picture that was enrolled, as a PNG file: enough for another model.
     pub crop_png: Vec<u8>,
+    /// Whether it is of the class.
+    pub kind: Kind,
+}
+
+/// What a look says of a class.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Kind {
+    /// It is of the class.
+    #[default]
+    Genuine,
+    /// It was taken for the class, and is not of it.
+    Negative,
 }
 
 /// All that a gallery holds.
@@ -191,7 +205,10 @@ impl Store {
             if template.embedding.len() != dims {
                 return Err(self.damaged("its embeddings are not of its model"));
             }
-            gallery.enroll(&template.name, template.embedding);
+            match template.kind {
+                Kind::Genuine => gallery.enroll(&template.name, template.embedding),
+                Kind::Negative => gallery.reject(&template.name, template.embedding),
+            }
         }
         Ok(gallery)
     }
@@ -229,21 +246,60 @@ impl Store {
         })
     }
 
-    /// Removes a class; how many templates it had.
+    /// Removes a class; its templates.
     ///
     /// # Errors
     /// Every [`StoreError`] but `ClassExists`; nothing is changed then.
-    pub fn remove(&self, model_id: &str, name: &str) -> Result<usize, StoreError> {
+    pub fn remove(&self, model_id: &str, name: &str) -> Result<Vec<Template>, StoreError> {
         self.must_have(model_id, name)?;
         self.change(model_id, |transaction| {
             let mut templates = transaction.open_table(TEMPLATES)?;
             let mut crops = transaction.open_table(CROPS)?;
-            let keys = keys_of(&templates, name)?;
-            for key in &keys {
-                templates.remove(key)?;
-                crops.remove(key)?;
+            let mut removed = Vec::new();
+            for key in keys_of(&templates, name)? {
+                let sealed = templates.remove(key)?.map(|sealed| sealed.value().to_vec());
+                let crop = crops.remove(key)?.map(|sealed| sealed.value().to_vec());
+                let unpacked = sealed.and_then(|sealed| unpack(unseal(key, &sealed)?));
+                if let Some((name, embedding, kind)) = unpacked {
+                    let crop_png = crop.and_then(|crop| Some(unseal(key, &crop)?.to_vec()));
+                    removed.push(Template {
+                        name,
+                        embedding,
+                        crop_png: crop_png.unwrap_or_default(),
+                        kind,
+                    });
+                }
             }
-            Ok(Ok(keys.len()))
+            Ok(Ok(removed))
+        })
+    }
+
+    /// Removes the newest template of this kind of a class.
+    ///
+    /// # Errors
+    /// As [`Store::remove`]; `NoSuchClass` also where it has none of this kind.
+    pub fn take_back(&self, model_id: &str, name: &str, kind: Kind) -> Result<(), StoreError> {
+        self.must_have(model_id, name)?;
+        self.change(model_id, |transaction| {
+            let mut templates = transaction.open_table(TEMPLATES)?;
+            let mut crops = transaction.open_table(CROPS)?;
+            let mut newest = None;
+            for key in keys_of(&templates, name)? {
+                let sealed = templates.get(key)?;
+                let found = sealed.and_then(|sealed| unpack(unseal(key, sealed.value())?));
+                if found.is_some_and(|(_, _, found)| found == kind) {
+                    newest = Some(key);
+                }
+            }
+            let Some(newest) = newest else {
+                return Ok(Err(StoreError::NoSuchClass {
+                    path: self.path.clone(),
+                    name: name.to_owned(),
+                }));
+            };
+            templates.remove(newest)?;
+            crops.remove(newest)?;
+            Ok(Ok(()))
         })
     }
 
@@ -271,8 +327,8 @@ impl Store {
             }
             for key in keys_of(&templates, from)? {
                 let renamed = templates.get(key)?.and_then(|sealed| {
-                    let (_, embedding) = unpack(unseal(key, sealed.value())?)?;
-                    Some(seal(key, pack(to, &embedding)))
+                    let (_, embedding, kind) = unpack(unseal(key, sealed.value())?)?;
+                    Some(seal(key, pack(to, &embedding, kind)))
                 });
                 if let Some(renamed) = renamed {
                     templates.insert(key, renamed.as_slice())?;
@@ -417,7 +473,8 @@ impl Store {
         let mut templates = Vec::with_capacity(rows.templates.len());
         let mut dims = None;
         for (key, sealed, crop) in rows.templates {
-            let (name, embedding) = unseal(key, &sealed).and_then(unpack).ok_or_else(broken)?;
+            let (name, embedding, kind) =
+                unseal(key, &sealed).and_then(unpack).ok_or_else(broken)?;
             let crop_png = match crop {
                 Some(sealed) => unseal(key, &sealed).ok_or_else(broken)?.to_vec(),
                 None if with_crops => return Err(self.damaged("a crop is missing")),
@@ -430,6 +487,7 @@ impl Store {
                 name,
                 embedding,
                 crop_png,
+                kind,
             });
         }
         Ok(Some(Contents {
@@ -566,7 +624,7 @@ fn put(
     let mut table = transaction.open_table(TEMPLATES)?;
     let mut crops = transaction.open_table(CROPS)?;
     for (key, template) in (first..).zip(templates) {
-        let packed = pack(&template.name, &template.embedding);
+        let packed = pack(&template.name, &template.embedding, template.kind);
         table.insert(key, seal(key, packed).as_slice())?;
         crops.insert(key, seal(key, template.crop_png.clone()).as_slice())?;
     }
@@ -591,30 +649,39 @@ fn keys_of(table: &Table<u64, &[u8]>, name: &str) -> Result<Vec<u64>, redb::Erro
     for row in table.iter()? {
         let (key, sealed) = row?;
         let found = unseal(key.value(), sealed.value()).and_then(unpack);
-        if found.is_some_and(|(found, _)| found == name) {
+        if found.is_some_and(|(found, _, _)| found == name) {
             keys.push(key.value());
         }
     }
     Ok(keys)
 }
 
-/// Name length (2 bytes), name, embedding; little-endian.
-fn pack(name: &str, embedding: &[f32]) -> Vec<u8> {
-    let mut bytes = (name.len() as u16).to_le_bytes().to_vec();
+/// Name length and kind (2 bytes), name, embedding; little-endian.
+fn pack(name: &str, embedding: &[f32], kind: Kind) -> Vec<u8> {
+    let flag = match kind {
+        Kind::Genuine => 0,
+        Kind::Negative => NEGATIVE,
+    };
+    let mut bytes = (name.len() as u16 | flag).to_le_bytes().to_vec();
     bytes.extend(name.as_bytes());
     bytes.extend(embedding.iter().flat_map(|v| v.to_le_bytes()));
     bytes
 }
 
-fn unpack(bytes: &[u8]) -> Option<(String, Vec<f32>)> {
-    let (length, rest) = bytes.split_first_chunk::<2>()?;
-    let (name, numbers) = rest.split_at_checked(usize::from(u16::from_le_bytes(*length)))?;
+fn unpack(bytes: &[u8]) -> Option<(String, Vec<f32>, Kind)> {
+    let (head, rest) = bytes.split_first_chunk::<2>()?;
+    let head = u16::from_le_bytes(*head);
+    let kind = match head & NEGATIVE {
+        0 => Kind::Genuine,
+        _ => Kind::Negative,
+    };
+    let (name, numbers) = rest.split_at_checked(usize::from(head & !NEGATIVE))?;
     let name = std::str::from_utf8(name).ok()?.to_owned();
     let (numbers, []) = numbers.as_chunks::<4>() else {
         return None;
     };
     let embedding = numbers.iter().map(|bytes| f32::from_le_bytes(*bytes));
-    Some((name, embedding.collect()))
+    Some((name, embedding.collect(), kind))
 }
 
 /// redb trusts the pages that it reads, and an SD card deserves no trust: each record ends in a
@@ -760,6 +827,7 @@ mod tests {
             name: name.to_owned(),
             embedding: vec![x, -x],
             crop_png: vec![x as u8; 3000],
+            kind: Kind::Genuine,
         }
     }
 
@@ -804,7 +872,7 @@ mod tests {
     fn a_class_is_removed_with_all_its_templates_and_renamed_to_a_free_name() {
         let (_folder, store) = gallery_of(3);
         store.enroll("m1", &[template("class-1", 7.0)]).unwrap();
-        assert_eq!(store.remove("m1", "class-1").unwrap(), 2);
+        assert_eq!(store.remove("m1", "class-1").unwrap().len(), 2);
         store.rename("m1", "class-0", "first").unwrap();
         assert_eq!(names(&store), ["first", "class-2"]);
         let taken = store.rename("m1", "first", "class-2").unwrap_err();
@@ -821,7 +889,7 @@ mod tests {
         for refused in [
             store.gallery("m2", 2).map(|_| ()),
             store.enroll("m2", &[template("y", 1.0)]),
-            store.remove("m2", "class-0").map(|_| ()),
+            store.remove("m2", "class-0").map(drop),
         ] {
             assert!(matches!(refused, Err(StoreError::OtherModel { .. })));
         }
