@@ -21,7 +21,7 @@ use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, TrySendError, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -392,17 +392,20 @@ fn serve(client: &UnixStream, commands: &SyncSender<Request>) -> io::Result<()> 
         }
         let reply = match std::str::from_utf8(&said) {
             Ok(said) if said.trim().is_empty() => continue,
-            Ok(said) => ask(said, commands),
+            Ok(said) => Command::parse(said)
+                .map_err(|error| refusal("bad_command", error.to_string()))
+                .and_then(|command| ask(command, commands)),
             Err(_) => Err(refusal("bad_command", "the line is not UTF-8".to_owned())),
         };
         writeln!(client, "{}", line(&reply))?;
     }
 }
 
-/// What the loop replies to a line.
-fn ask(said: &str, commands: &SyncSender<Request>) -> Reply {
-    let command =
-        Command::parse(said).map_err(|error| refusal("bad_command", error.to_string()))?;
+/// What the loop replies to a command.
+///
+/// # Errors
+/// Its refusal; `busy`, `ended` or `no_answer` where it does not reply.
+pub fn ask(command: Command, commands: &SyncSender<Request>) -> Reply {
     let (request, reply) = Request::answered(command);
     let over = || refusal("ended", "the program is ending".to_owned());
     match commands.try_send(request) {
@@ -415,8 +418,8 @@ fn ask(said: &str, commands: &SyncSender<Request>) -> Reply {
     }
     match reply.recv_timeout(PATIENCE) {
         Ok(reply) => reply,
-        Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => Err(over()),
-        Err(std::sync::mpsc::RecvTimeoutError::Timeout) => Err(refusal(
+        Err(RecvTimeoutError::Disconnected) => Err(over()),
+        Err(RecvTimeoutError::Timeout) => Err(refusal(
             "no_answer",
             "no answer came; see `status`".to_owned(),
         )),
