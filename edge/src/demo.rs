@@ -11,7 +11,7 @@ use crate::decide::{Decision, identify};
 use crate::frame::Frame;
 use crate::gallery::Gallery;
 use crate::model::Model;
-use crate::overlay::{self, Canvas, Sight, Tone};
+use crate::overlay::{Canvas, Sight, Tone};
 use crate::preprocess;
 use crate::whole;
 
@@ -99,13 +99,12 @@ pub fn run(
         let first_seen = name.filter(|name| gallery.templates_of(name) == 0);
         let (sight, words) = if let Some(name) = first_seen {
             gallery.enroll(name, probe);
+            let label = format!("learned {name}");
             let sight = Sight {
                 bounds,
-                label: format!("learned {name}"),
-                tone: Tone::Enrolled,
-                p: None,
+                ..Sight::saying(&label, Tone::Enrolled)
             };
-            (sight, format!("learned {name}"))
+            (sight, label)
         } else {
             tally.count(name, &decision);
             let sight = Sight::of(&decision, bounds, threshold);
@@ -168,9 +167,7 @@ fn said(decision: &Decision) -> String {
 }
 
 fn draw(frame: &Frame, sight: &Sight) -> Frame {
-    let mut canvas = Canvas::over(frame);
-    let Ok(()) = overlay::draw(&mut canvas, sight);
-    canvas.into_frame()
+    Canvas::showing(frame, sight).into_frame()
 }
 
 fn save(folder: &Path, number: usize, picture: &Frame) -> Result<(), Box<dyn std::error::Error>> {
