@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write};
+use std::num::NonZeroUsize;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -11,6 +12,7 @@ use std::time::Instant;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use serde_json::{Value, json};
 
+use crate::bench;
 use crate::decide::{self, Decision, FpirError};
 use crate::demo;
 use crate::frame::Frame;
@@ -100,6 +102,9 @@ enum Command {
         #[command(subcommand)]
         command: GalleryCommand,
     },
+    /// Measure what the device costs on this machine: `bench --gallery 1000,1000000` searches made-up
+    /// galleries of so many classes
+    Bench,
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -135,6 +140,8 @@ enum GalleryCommand {
     },
     /// Move a gallery of another model to this one, from the crops that it keeps
     Reembed,
+    /// Read every page and crop of the gallery, and say whether all of it is whole
+    Check,
 }
 
 /// Runs the command line; errors are printed once, exit code 2.
@@ -164,6 +171,7 @@ fn run(cli: Cli, out: &mut dyn Write) -> Result<ExitCode, Failure> {
         out.write_all(&script)?;
         return Ok(ExitCode::SUCCESS);
     }
+    let gallery = cli.common.gallery.clone();
     let device = Device::open(cli.common)?;
     match cli.command {
         Command::Demo { out: folder } => device.demo(folder, out),
@@ -171,6 +179,7 @@ fn run(cli: Cli, out: &mut dyn Write) -> Result<ExitCode, Failure> {
         Command::Verify { name, image } => device.verify(&name, &image, out),
         Command::Identify { images } => device.identify(&images, out),
         Command::Gallery { command } => device.gallery(command, out),
+        Command::Bench => device.bench(gallery.as_deref(), out),
         Command::Completions { .. } => Ok(ExitCode::SUCCESS),
     }
 }
@@ -266,6 +275,31 @@ impl Device {
         Ok(ExitCode::SUCCESS)
     }
 
+    /// `gallery` is what stands for a gallery's path elsewhere: here, sizes.
+    fn bench(&self, gallery: Option<&Path>, out: &mut dyn Write) -> Result<ExitCode, Failure> {
+        let sizes = gallery
+            .and_then(Path::to_str)
+            .unwrap_or("1000,10000,100000");
+        let sizes = sizes.split(',').map(|size| size.trim().parse());
+        let sizes: Result<Vec<NonZeroUsize>, _> = sizes.collect();
+        let sizes = sizes.map_err(|error| {
+            format!("--gallery: {error}; `bench` takes numbers of classes, such as 1000,1000000")
+        })?;
+        if !self.json {
+            writeln!(out, "{}", bench::gallery::HEADINGS)?;
+        }
+        for classes in sizes {
+            for row in bench::gallery::search(&self.model, classes.get(), cores())? {
+                if self.json {
+                    writeln!(out, "{}", serde_json::to_string(&row)?)?;
+                } else {
+                    writeln!(out, "{row}")?;
+                }
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
     fn enroll(
         &self,
         name: &str,
@@ -273,16 +307,15 @@ impl Device {
         out: &mut dyn Write,
     ) -> Result<ExitCode, Failure> {
         store::check_name(name)?;
-        let gallery = self.store.gallery(self.model.id(), self.model.dims())?;
+        let mut gallery = self.store.gallery(self.model.id(), self.model.dims())?;
         let templates: Vec<Template> = images
             .iter()
             .map(|image| self.template(name, image))
             .collect::<Result<_, _>>()?;
-        let mut grown = gallery.clone();
         for template in &templates {
-            grown.enroll(name, template.embedding.clone());
+            gallery.enroll(name, template.embedding.clone());
         }
-        let threshold = self.threshold(grown.comparisons());
+        let threshold = self.threshold(gallery.comparisons());
         let alike_from = *threshold.as_ref().unwrap_or(&self.fixed_threshold);
         let alike = self.look_alikes(&gallery, &templates, alike_from);
         self.store.enroll(self.model.id(), &templates)?;
@@ -395,7 +428,8 @@ impl Device {
     }
 
     fn identify(&self, images: &[PathBuf], out: &mut dyn Write) -> Result<ExitCode, Failure> {
-        let gallery = self.store.gallery(self.model.id(), self.model.dims())?;
+        let mut gallery = self.store.gallery(self.model.id(), self.model.dims())?;
+        gallery.index(self.model.head(), cores());
         if gallery.is_empty() {
             let path = self.store.path();
             eprintln!("warning: no class is enrolled in {path:?}: all is unknown");
@@ -513,6 +547,14 @@ impl Device {
                     format!("enrolled {templates} pictures in {path}")
                 })?;
             }
+            GalleryCommand::Check => {
+                self.must_exist()?;
+                let contents = self.store.contents()?;
+                let templates = contents.map_or(0, |contents| contents.templates.len());
+                self.done(json!({ "whole": templates }), out, || {
+                    format!("{templates} templates in {path}, all of them whole")
+                })?;
+            }
             GalleryCommand::Reembed => {
                 let templates = self.reembed()?;
                 self.done(json!({ "reembedded": templates }), out, || {
@@ -620,6 +662,11 @@ impl Device {
         self.store.replace(&contents, self.model.id(), &templates)?;
         Ok(templates.len())
     }
+}
+
+/// How many threads a search may use.
+fn cores() -> NonZeroUsize {
+    std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
 }
 
 /// p for people; near 1 the decimals that tell are further back.
