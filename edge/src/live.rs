@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,10 +21,11 @@ use crate::event::{self, Event, Health, Stages};
 use crate::frame::Frame;
 use crate::gallery::Gallery;
 use crate::head::Head;
-use crate::locate::{Bounds, Mark};
+use crate::locate::Bounds;
 use crate::model::{Model, ModelError};
+use crate::overlay::{Sight, Tone};
 use crate::preprocess;
-use crate::quality::{self, Flaw, Quality};
+use crate::quality::{self, Flaw};
 use crate::steady::{Evidence, Nearness, Shown, Steady};
 use crate::store::{self, Store, StoreError, Template};
 use crate::teach::{Aim, Lesson, Look, Trouble};
@@ -165,16 +167,12 @@ pub struct Seen {
 }
 
 /// What was learned last.
-#[derive(Clone, Debug)]
-pub struct Taken {
-    /// The frame, and where the thing is in it.
-    pub frame: Arc<Frame>,
-    /// In pixels of it.
-    pub bounds: Option<Bounds>,
-    /// What is said of it.
-    pub words: String,
-    /// When.
-    pub at: Instant,
+struct Taken {
+    frame: Arc<Frame>,
+    /// In pixels of the frame.
+    bounds: Option<Bounds>,
+    words: String,
+    at: Instant,
 }
 
 /// A class that looks like another one, until it is confirmed.
@@ -234,7 +232,7 @@ impl Live {
         by: Threshold,
         roi: Option<Roi>,
     ) -> Result<Self, LiveError> {
-        let gallery = store.gallery(model.id(), model.dims())?;
+        let gallery = opened(&store, &model)?;
         let threshold = by.of(&model, &gallery)?;
         Ok(Self {
             steady: Steady::new(config.decide.clone()),
@@ -305,7 +303,7 @@ impl Live {
         let limit = limit(head, self.threshold);
         let evidence = match &look {
             Ok(look) => Evidence::Look {
-                nearest: nearest.map(|nearest| Nearness {
+                nearest: nearest.filter(|nearest| !nearest.is_rejected).map(|nearest| Nearness {
                     name: nearest.best.name,
                     above: limit - nearest.best.distance,
                     lead: nearest.runner_up.map_or(f32::INFINITY, |other| {
@@ -357,13 +355,18 @@ impl Live {
             },
         };
         let spec = &self.model.card().input;
-        let found = preprocess::find(&frame, spec);
+        // Once, not at every step.
+        let view = match spec.channels {
+            1 => frame.to_grey(),
+            _ => Cow::Borrowed(&*frame),
+        };
+        let found = preprocess::find(&view, spec);
         stages.locate = watch.lap();
         let Ok(mark) = found else {
             return nothing;
         };
         seen.bounds = mark.as_ref().map(|mark| self.in_frame(mark.bounds));
-        let judged = quality::of(&frame, mark.as_ref(), spec);
+        let judged = quality::of(&view, mark.as_ref(), spec);
         stages.judge = watch.lap();
         let Some(quality) = judged else {
             return nothing;
@@ -373,13 +376,14 @@ impl Live {
             self.flawed += 1;
             return Ok(Err(Trouble::Flawed(flaw)));
         }
-        let patch = preprocess::patch_at(&frame, mark.as_ref(), spec);
+        let patch = preprocess::patch_at(&view, mark.as_ref(), spec);
         stages.patch = watch.lap();
         let Ok(patch) = patch else {
             return nothing;
         };
         let embedding = self.model.embed(&patch)?;
         stages.embed = watch.lap();
+        drop(view);
         Ok(Ok(Look {
             number,
             frame,
@@ -403,6 +407,71 @@ impl Live {
             self.report_decision(&seen);
         }
         self.learn(Err(Trouble::NoFrame));
+    }
+
+    /// Takes down how long a frame took.
+    pub fn timed(&mut self, stages: Stages) {
+        if self.times.len() == TIMED_FRAMES {
+            self.times.pop_front();
+        }
+        self.times.push_back(stages);
+    }
+
+    /// How it goes, as far as is known here.
+    pub fn health(&self) -> Health {
+        Health {
+            frames: self.frames,
+            flawed: self.flawed,
+            stages_ms: Stages::medians(&self.times),
+            classes: self.gallery.len(),
+            templates: self.gallery.templates(),
+            ..Health::default()
+        }
+    }
+
+    /// What is drawn over the frame that was seen last.
+    pub fn sight(&self, seen: &Seen) -> Sight {
+        let p = seen.decision.as_ref().and_then(|decision| match decision {
+            Decision::Match { p, .. } => Some(*p),
+            Decision::Unknown { best, .. } => best.as_ref().map(|(_, p)| *p),
+        });
+        let (label, tone) = match (self.steady.shown(), seen.flaw) {
+            (Shown::Match(name), _) => (name.clone(), Tone::Match),
+            (Shown::Unknown, _) => ("unknown".to_owned(), Tone::Unknown),
+            (Shown::Nothing, Some(flaw)) => (flaw.to_string(), Tone::Nothing),
+            (Shown::Nothing, None) => (String::new(), Tone::Nothing),
+        };
+        let guide = self.roi.map(|roi| Bounds {
+            x: roi.x as f32,
+            y: roi.y as f32,
+            width: roi.width as f32,
+            height: roi.height as f32,
+        });
+        let state = match (&self.lesson, &self.held) {
+            (Some(lesson), _) => format!("{}: hold still", lesson.aim.name()),
+            (None, Some(held)) => format!("like {}: again to keep", held.like),
+            (None, None) => String::new(),
+        };
+        Sight {
+            bounds: seen.bounds.or(guide),
+            p: p.map(|p| (p, self.threshold)),
+            state,
+            ..Sight::saying(&label, tone)
+        }
+    }
+
+    /// What was learned in the last moments, and how that is drawn: shown instead of what is seen.
+    pub fn just_taken(&self, now: Instant) -> Option<(&Arc<Frame>, Sight)> {
+        let show = Duration::from_millis(self.config.teach.show_ms);
+        let taken = self.taken.as_ref()?;
+        if now.duration_since(taken.at) >= show {
+            return None;
+        }
+        let sight = Sight {
+            bounds: taken.bounds,
+            ..Sight::saying(&taken.words, Tone::Enrolled)
+        };
+        Some((&taken.frame, sight))
     }
 
     /// Bounds in what was looked at, as they are in the frame.
@@ -809,7 +878,7 @@ impl Live {
 
     /// Takes over what is on the disk; what was shown must be decided anew.
     fn reload(&mut self) -> Result<(), StoreError> {
-        self.gallery = self.store.gallery(self.model.id(), self.model.dims())?;
+        self.gallery = opened(&self.store, &self.model)?;
         // Fewer classes are never beyond a target that more of them were within.
         self.threshold = self
             .by
@@ -864,6 +933,13 @@ impl Live {
         });
         Err(refusal)
     }
+}
+
+fn opened(store: &Store, model: &Model) -> Result<Gallery, StoreError> {
+    let mut gallery = store.gallery(model.id(), model.dims())?;
+    let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    gallery.index(model.head(), threads);
+    Ok(gallery)
 }
 
 fn refused(reason: &str, words: impl fmt::Display) -> Reply {
