@@ -364,7 +364,10 @@ mod tests {
         // It is no reason against another class, however near.
         let other = nearest(5.0);
         assert_eq!((other.best.name, other.is_rejected), ("b", false));
-        assert_eq!((gallery.negatives_of("a"), gallery.negatives_of("b")), (1, 0));
+        assert_eq!(
+            (gallery.negatives_of("a"), gallery.negatives_of("b")),
+            (1, 0)
+        );
         assert_eq!((gallery.templates_of("a"), gallery.templates()), (1, 2));
     }
 

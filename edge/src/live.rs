@@ -303,13 +303,15 @@ impl Live {
         let limit = limit(head, self.threshold);
         let evidence = match &look {
             Ok(look) => Evidence::Look {
-                nearest: nearest.filter(|nearest| !nearest.is_rejected).map(|nearest| Nearness {
-                    name: nearest.best.name,
-                    above: limit - nearest.best.distance,
-                    lead: nearest.runner_up.map_or(f32::INFINITY, |other| {
-                        other.distance - nearest.best.distance
+                nearest: nearest
+                    .filter(|nearest| !nearest.is_rejected)
+                    .map(|nearest| Nearness {
+                        name: nearest.best.name,
+                        above: limit - nearest.best.distance,
+                        lead: nearest.runner_up.map_or(f32::INFINITY, |other| {
+                            other.distance - nearest.best.distance
+                        }),
                     }),
-                }),
                 is_same_thing: self.last_probe.len() == look.embedding.len()
                     && head.distance(&look.embedding, &self.last_probe)
                         <= limit + self.config.decide.slack,

@@ -91,7 +91,10 @@ pub fn run(
             }
             camera::Seen::Nothing => {}
             camera::Seen::Ended => {
-                report(&mut events, &camera_event("ended", camera.name().to_owned()))?;
+                report(
+                    &mut events,
+                    &camera_event("ended", camera.name().to_owned()),
+                )?;
                 goes_on = false;
             }
         }

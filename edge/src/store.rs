@@ -334,7 +334,9 @@ impl Store {
         self.change(&contents.model_id, |transaction| {
             let found = templates_in(&transaction.open_table(TEMPLATES)?)?;
             let same = |((_, found), read): (&(u64, Template), &Template)| {
-                found.name == read.name && found.embedding == read.embedding && found.kind == read.kind
+                found.name == read.name
+                    && found.embedding == read.embedding
+                    && found.kind == read.kind
             };
             if found.len() != contents.templates.len()
                 || !found.iter().zip(&contents.templates).all(same)
@@ -823,7 +825,10 @@ mod tests {
             .unwrap();
         let counts = || {
             let gallery = store.gallery("m1", 2).unwrap();
-            (gallery.templates_of("class-0"), gallery.negatives_of("class-0"))
+            (
+                gallery.templates_of("class-0"),
+                gallery.negatives_of("class-0"),
+            )
         };
         assert_eq!(counts(), (2, 2));
         store.take_back("m1", "class-0", Kind::Genuine).unwrap();
