@@ -21,19 +21,28 @@ mod mjpeg;
 mod raw;
 mod source;
 mod steady;
-#[cfg(feature = "v4l2")]
-pub mod v4l2;
 mod y4m;
 
-use std::io;
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{self, BufReader};
+use std::os::fd::AsFd;
 use std::path::PathBuf;
+use std::process::ChildStdout;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use capture::{
+    AtEnd, Capture, Coded, Opened, Patient, Picture, Pictures, Report, Sizes, Slot, Taken,
+};
+use child::Child;
+use steady::{Judge, Verdict};
+use y4m::Y4m;
 
 use crate::frame::{Frame, FrameError};
 
 pub use mjpeg::MotionJpeg;
-pub use source::{Source, SourceError};
+pub use source::{Address, Source, SourceError};
 
 /// What is asked of a source.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -138,12 +147,12 @@ pub enum CameraState {
         /// Silence, or what is wrong with what comes.
         why: String,
     },
-    /// The source broke, ended or went silent, and is opened again.
+    /// The source broke, ended or went silent.
     Lost {
         /// What happened.
         why: String,
-        /// Until the next try.
-        again: Duration,
+        /// Until the next try; none where there will be none.
+        again: Option<Duration>,
     },
 }
 
@@ -226,22 +235,301 @@ pub enum CameraError {
 /// What can (a camera that is not plugged in, a server that is not up) is a state of the camera.
 ///
 /// # Errors
-/// Every [`CameraError`] but `Damaged` and `Broken`.
+/// Every [`CameraError`] but `Damaged`.
 pub fn open(source: &Source, wanted: &Wanted) -> Result<Camera, CameraError> {
     source.refuse_what_it_has_no_use_for(wanted)?;
+    let name = source.to_string();
+    let broken = |source| CameraError::Broken {
+        name: name.clone(),
+        source,
+    };
+    let patience = &wanted.patience;
     let feed = match source {
         Source::Files(path) => files::feed(path, wanted)?,
-        Source::MjpegStdin | Source::Y4mStdin => Feed::Live(Capture::of_stdin(source, wanted)?),
-        Source::Exec(words) => Feed::Live(Capture::of_child(words, wanted)?),
-        Source::Http(address) => Feed::Live(Capture::of_server(address, wanted)),
-        #[cfg(feature = "v4l2")]
-        Source::V4l2(device) => Feed::Live(v4l2::capture(device.clone(), wanted)),
-        #[cfg(not(feature = "v4l2"))]
-        Source::V4l2(_) => {
-            return Err(CameraError::WithoutV4l2 {
-                source_name: source.to_string(),
+        Source::MjpegStdin | Source::Y4mStdin => {
+            let y4m = *source == Source::Y4mStdin;
+            let input = io::stdin().as_fd().try_clone_to_owned().map_err(broken)?;
+            Feed::Live(standard_input(input.into(), y4m, patience).map_err(broken)?)
+        }
+        Source::Exec(words) => {
+            let first = Child::start(words).map_err(|source| CameraError::NotStarted {
+                command: words[0].clone(),
+                source,
+            })?;
+            Feed::Live(child_output(words.clone(), first, patience).map_err(broken)?)
+        }
+        Source::Http(address) => {
+            let address = address.clone();
+            let open = move |slot: &Arc<Slot>| http::open(&address, slot);
+            Feed::Live(Capture::start(patience, AtEnd::Again, open).map_err(broken)?)
+        }
+        Source::V4l2(_) => return Err(CameraError::WithoutV4l2 { source_name: name }),
+    };
+    let live = !matches!(source, Source::Files(_));
+    Ok(Camera::new(name, feed, live, wanted))
+}
+
+/// Plays a clip that is in memory, as a clip file is played; `name` stands in messages.
+///
+/// # Errors
+/// [`CameraError::Broken`] for a YUV4MPEG2 header that is not understood.
+pub fn play(clip: &'static [u8], name: &str, wanted: &Wanted) -> Result<Camera, CameraError> {
+    let feed = files::clip(clip, name, wanted)?;
+    Ok(Camera::new(name.to_owned(), feed, false, wanted))
+}
+
+fn standard_input(input: File, y4m: bool, patience: &Patience) -> io::Result<Capture> {
+    let mut input = Some(input);
+    Capture::start(patience, AtEnd::Over, move |slot| {
+        let input = input.take().ok_or(io::ErrorKind::UnexpectedEof)?;
+        let stream = BufReader::with_capacity(1 << 16, Patient::new(input, slot));
+        let (sizes, pictures): (_, Pictures) = if y4m {
+            let pictures = Y4m::new(stream)?;
+            let (width, height) = pictures.size();
+            (Sizes::Announced(width, height), Box::new(pictures))
+        } else {
+            let mut pictures = MotionJpeg::new(stream, "standard input");
+            let pictures = std::iter::from_fn(move || pictures.next_coded());
+            (Sizes::Steady, Box::new(pictures))
+        };
+        Ok(Opened {
+            what: "standard input".to_owned(),
+            sizes,
+            pictures,
+        })
+    })
+}
+
+fn child_output(
+    words: Vec<String>,
+    first: (Child, ChildStdout),
+    patience: &Patience,
+) -> io::Result<Capture> {
+    let mut first = Some(first);
+    Capture::start(patience, AtEnd::Again, move |slot| {
+        let (mut child, output) = match first.take() {
+            Some(running) => running,
+            None => Child::start(&words)?,
+        };
+        let stream = BufReader::with_capacity(1 << 16, Patient::new(output, slot));
+        let (sizes, mut pictures) = match files::stream(stream) {
+            Ok(opened) => opened,
+            Err(error) => return Err(with_last_words(error, &mut child)),
+        };
+        Ok(Opened {
+            what: words.join(" "),
+            sizes,
+            pictures: Box::new(std::iter::from_fn(move || match pictures.next() {
+                None => Some(Err(child.end())),
+                Some(Err(error)) => Some(Err(with_last_words(error, &mut child))),
+                coded => coded,
+            })),
+        })
+    })
+}
+
+fn with_last_words(error: io::Error, child: &mut Child) -> io::Error {
+    // Nobody looks any more: no need to hear it out.
+    if error.kind() == io::ErrorKind::BrokenPipe {
+        return error;
+    }
+    io::Error::new(error.kind(), format!("{error}; {}", child.end()))
+}
+
+/// Where pictures come from, before they are judged.
+enum Feed {
+    Live(Capture),
+    InOrder(files::InOrder),
+}
+
+/// An open source. Dropped, it ends its thread and its child within a second.
+pub struct Camera {
+    name: String,
+    feed: Feed,
+    grey: bool,
+    judge: Judge,
+    /// Good frames that are not handed out yet.
+    ready: VecDeque<Shot>,
+    shown: u64,
+    /// Pictures that came whole out of their container and were no good all the same.
+    damaged: u64,
+    dropped: u64,
+    last_damage: Option<String>,
+}
+
+/// So often a camera that is waited for looks whether it has stalled.
+const GLANCE: Duration = Duration::from_millis(50);
+
+impl Camera {
+    /// Only what is `live` may stall, freeze or go black.
+    fn new(name: String, feed: Feed, live: bool, wanted: &Wanted) -> Self {
+        Self {
+            name,
+            judge: Judge::new(&wanted.patience, live, Instant::now()),
+            feed,
+            grey: wanted.grey,
+            ready: VecDeque::new(),
+            shown: 0,
+            damaged: 0,
+            dropped: 0,
+            last_damage: None,
+        }
+    }
+
+    /// The source, as it was asked for.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// How it is, as of the last call of [`Camera::newest`].
+    pub fn state(&self) -> &CameraState {
+        self.judge.state()
+    }
+
+    /// What became of its pictures.
+    pub fn counts(&self) -> Counts {
+        let counts = match &self.feed {
+            Feed::Live(capture) => capture.counts(),
+            Feed::InOrder(files) => files.counts,
+        };
+        Counts {
+            shown: self.shown,
+            damaged: counts.damaged + self.damaged,
+            dropped: counts.dropped + self.dropped,
+            ..counts
+        }
+    }
+
+    /// What was wrong with the last picture that was skipped as damaged.
+    pub fn last_damage(&self) -> Option<&str> {
+        self.last_damage.as_deref()
+    }
+
+    /// The newest good frame that was not handed out yet; of files without a rate the next. Waits up
+    /// to `wait` for it, or for a change of state, which it tells first.
+    pub fn newest(&mut self, wait: Duration) -> Seen {
+        let until = Instant::now() + wait;
+        loop {
+            if let Some(shot) = self.ready.pop_front() {
+                self.shown += 1;
+                return Seen::Frame(shot);
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            let taken = match &mut self.feed {
+                Feed::Live(capture) => capture.take(left.min(GLANCE)),
+                Feed::InOrder(files) => files.take(),
+            };
+            let now = Instant::now();
+            let verdict = match taken {
+                Taken::Report(report) => return Seen::State(self.report(report, now)),
+                Taken::Picture(picture) => match decode(&picture, &self.name, self.grey) {
+                    Ok(shot) => self.judge.whole(shot, now),
+                    Err(error) => {
+                        self.refuse(error.to_string());
+                        Verdict::default()
+                    }
+                },
+                Taken::Nothing => Verdict::default(),
+                Taken::Ended => {
+                    let verdict = self.judge.ended(now);
+                    if verdict.show.is_empty() {
+                        self.refused(verdict.refused);
+                        return Seen::Ended;
+                    }
+                    verdict
+                }
+            };
+            let turned = verdict.state.clone();
+            self.follow(verdict);
+            if let Some(state) = turned.or_else(|| self.idle(now)) {
+                return Seen::State(state);
+            }
+            if self.ready.is_empty() && now >= until {
+                return Seen::Nothing;
+            }
+        }
+    }
+
+    fn report(&mut self, report: Report, now: Instant) -> CameraState {
+        let held = match report {
+            Report::Opened { what, sizes } => self.judge.opened(what, sizes, now),
+            Report::Lost { why, again } => self.judge.lost(CameraState::Lost { why, again }, now),
+        };
+        self.dropped += u64::from(held.is_some());
+        self.judge.state().clone()
+    }
+
+    fn follow(&mut self, verdict: Verdict) {
+        self.refused(verdict.refused);
+        self.ready.extend(verdict.show);
+        if matches!(self.feed, Feed::Live(_)) && self.ready.len() > 1 {
+            self.dropped += self.ready.len() as u64 - 1;
+            self.ready.drain(..self.ready.len() - 1);
+        }
+    }
+
+    fn refused(&mut self, why: Option<String>) {
+        if let Some(why) = why {
+            self.refuse(why);
+        }
+    }
+
+    fn refuse(&mut self, why: String) {
+        self.damaged += 1;
+        self.judge.damaged(why.clone());
+        self.last_damage = Some(why);
+    }
+
+    /// How it is where no good frame came.
+    fn idle(&mut self, now: Instant) -> Option<CameraState> {
+        if !self.ready.is_empty() {
+            return None;
+        }
+        let containers = match &mut self.feed {
+            Feed::Live(capture) => capture.last_damage(),
+            Feed::InOrder(files) => files.last_damage.take(),
+        };
+        if let Some(why) = containers {
+            self.judge.damaged(why.clone());
+            self.last_damage = Some(why);
+        }
+        if let Feed::Live(capture) = &self.feed
+            && self.judge.is_hopeless(now)
+        {
+            capture.give_up();
+            self.judge.hope(now);
+        }
+        self.judge.idle(now)
+    }
+}
+
+fn decode(picture: &Picture, name: &str, grey: bool) -> Result<Shot, FrameError> {
+    let started = Instant::now();
+    let frame = match &picture.coded {
+        Coded::Jpeg(bytes) => {
+            let name = format!("{name}, picture {}", picture.sequence);
+            Frame::decode_jpeg(bytes, &name, grey)?
+        }
+        Coded::File(bytes, name) => {
+            let frame = Frame::decode(bytes, name)?;
+            if grey {
+                frame.to_grey().into_owned()
+            } else {
+                frame
+            }
+        }
+        Coded::Raw(raw) => raw.to_frame(grey)?,
+        Coded::Damaged(why) => {
+            return Err(FrameError::Undecodable {
+                name: name.to_owned(),
+                reason: why.clone(),
             });
         }
     };
-    Ok(Camera::new(source.to_string(), feed, wanted))
+    Ok(Shot {
+        frame: Arc::new(frame),
+        sequence: picture.sequence,
+        taken: picture.taken,
+        decoding: started.elapsed(),
+    })
 }

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::decide::{self, Decision, FpirError};
 use crate::demo;
-use crate::frame::Frame;
+use crate::frame::{EXTENSIONS, Frame};
 use crate::gallery::Gallery;
 use crate::model::Model;
 use crate::preprocess::{self, Blank, InputSpec};
@@ -22,8 +22,6 @@ use crate::whole;
 
 /// The model that ships with the program.
 const SHIPPED: &[u8] = include_bytes!("../../models/omniglot.onnx");
-/// What file names end in that are taken for pictures in a folder.
-const EXTENSIONS: [&str; 7] = ["png", "jpg", "jpeg", "bmp", "pgm", "ppm", "pnm"];
 /// Longest side of the crop that is kept of an enrolled picture: enough for any compact model.
 const CROP_SIDE_PX: usize = 256;
 const REJECTED: u8 = 1;
