@@ -24,7 +24,7 @@ use crate::control::{self, Control, Request};
 use crate::decide::{self, Decision, FpirError};
 use crate::demo;
 use crate::event::Events;
-use crate::frame::Frame;
+use crate::frame::{EXTENSIONS, Frame};
 use crate::gallery::Gallery;
 use crate::keys::Keys;
 use crate::live::{CROP_SIDE_PX, Live, Roi, Threshold};
@@ -37,8 +37,6 @@ use crate::whole;
 
 /// The model that ships with the program.
 const SHIPPED: &[u8] = include_bytes!("../../models/omniglot.onnx");
-/// What file names end in that are taken for pictures in a folder.
-const EXTENSIONS: [&str; 7] = ["png", "jpg", "jpeg", "bmp", "pgm", "ppm", "pnm"];
 /// The folder of what classes are not, in an exported gallery: no class can be called so.
 const NEGATIVES: &str = ".not";
 /// So many commands wait for the running loop.

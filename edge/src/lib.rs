@@ -1,6 +1,6 @@
 //! onelook-edge: learns a new class from one look, on the device, offline.
 //!
-//! The journey of a frame: [`camera`] gives a [`frame`], [`locate`] finds the mark in it, [`preprocess`]
+//! The journey of a frame: [`camera`] gives a [`frame`], whole as [`jpeg`] tells, [`locate`] finds the mark in it, [`preprocess`]
 //! makes the patch, [`model`] embeds it as a probe, [`gallery`] finds the nearest enrolled class under
 //! the [`head`], [`decide`] says match or unknown, [`overlay`] draws it, a [`screen`] shows it. [`quality`]
 //! says what is not good enough, [`steady`] decides over several frames, [`teach`] takes the look that is
@@ -21,6 +21,7 @@ pub mod event;
 pub mod frame;
 pub mod gallery;
 pub mod head;
+pub mod jpeg;
 pub mod kernel;
 pub mod keys;
 pub mod live;
