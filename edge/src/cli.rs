@@ -1,31 +1,48 @@
 //! The command line of `onelook-edge`: arguments in, exit code out. The work is in the library.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, Write};
+use std::num::NonZeroUsize;
+use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Instant;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::sync_channel;
+use std::time::{Duration, Instant};
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use serde_json::{Value, json};
 
+use crate::bench;
+use crate::button::Button;
+use crate::camera::{self, Source, Wanted};
+use crate::config::{self, Config};
+use crate::control::{self, Control, Request};
 use crate::decide::{self, Decision, FpirError};
 use crate::demo;
-use crate::frame::Frame;
+use crate::event::Events;
+use crate::frame::{EXTENSIONS, Frame};
 use crate::gallery::Gallery;
+use crate::keys::Keys;
+use crate::live::{CROP_SIDE_PX, Live, Roi, Threshold};
 use crate::model::Model;
 use crate::preprocess::{self, Blank, InputSpec};
-use crate::store::{self, Store, StoreError, Template};
+use crate::run::{self, RunError};
+use crate::screen::{Screen, Target};
+use crate::store::{self, Kind, Store, StoreError, Template};
 use crate::whole;
 
 /// The model that ships with the program.
 const SHIPPED: &[u8] = include_bytes!("../../models/omniglot.onnx");
-/// What file names end in that are taken for pictures in a folder.
-const EXTENSIONS: [&str; 7] = ["png", "jpg", "jpeg", "bmp", "pgm", "ppm", "pnm"];
-/// Longest side of the crop that is kept of an enrolled picture: enough for any compact model.
-const CROP_SIDE_PX: usize = 256;
+/// The folder of what classes are not, in an exported gallery: no class can be called so.
+const NEGATIVES: &str = ".not";
+/// So many commands wait for the running loop.
+const COMMANDS: usize = 32;
+/// Between being told to end and ending unasked.
+const LAST_MOMENT: Duration = Duration::from_millis(900);
 const REJECTED: u8 = 1;
 const FAILED: u8 = 2;
 
@@ -74,6 +91,18 @@ enum Command {
         #[arg(long, value_name = "FOLDER")]
         out: Option<PathBuf>,
     },
+    /// Watch a camera: decide over several frames, show it, learn new classes when told to
+    Run(RunArgs),
+    /// Send a command to a program that runs with --control
+    #[command(long_about = TELL)]
+    Tell {
+        /// Its socket
+        #[arg(long, value_name = "PATH")]
+        control: PathBuf,
+        /// The command and its names
+        #[arg(required = true, value_name = "WORD")]
+        words: Vec<String>,
+    },
     /// Learn a class from one picture; more pictures of it are more templates
     Enroll {
         /// The class
@@ -100,11 +129,56 @@ enum Command {
         #[command(subcommand)]
         command: GalleryCommand,
     },
+    /// Measure what the device costs on this machine: `bench --gallery 1000,1000000` searches made-up
+    /// galleries of so many classes
+    Bench,
     /// Print a completion script for a shell
     Completions {
         /// The shell
         shell: clap_complete::Shell,
     },
+}
+
+const TELL: &str = "\
+Send a command to a program that runs with --control: enroll [NAME], enroll! NAME, confirm, undo, not [NAME],
+forget NAME, rename A B, list, status, quit. Prints the JSON object that comes back; exit code 1 where the
+command was refused.";
+
+#[derive(Args)]
+struct RunArgs {
+    /// Where frames come from: auto, v4l2:/dev/videoN, mjpeg:-, y4m:-, exec:COMMAND,
+    /// http://HOST/PATH, or the path of a clip or a folder of pictures
+    #[arg(long, required_unless_present = "print_config")]
+    source: Option<Source>,
+    /// Look at this part of every frame alone, in pixels
+    #[arg(long, value_name = "X,Y,W,H")]
+    roi: Option<Roi>,
+    /// The size that a camera is asked for
+    #[arg(long, value_name = "WxH", value_parser = size)]
+    size: Option<(usize, usize)>,
+    /// The rate that a camera is asked for, or that files are played at
+    #[arg(long, value_name = "FRAMES", value_parser = frames_a_second)]
+    fps: Option<f64>,
+    /// Play files over and over
+    #[arg(long = "loop")]
+    looped: bool,
+    /// Where to show it: fb:/dev/fb0, png:FOLDER, mjpeg:PORT, ssd1306:..., st7789:...; as often as
+    /// there are screens
+    #[arg(long = "screen", value_name = "SCREEN")]
+    screens: Vec<Target>,
+    /// Take commands on a socket at this path; `onelook-edge tell` sends them
+    #[arg(long, value_name = "PATH")]
+    control: Option<PathBuf>,
+    /// A button on a GPIO line, such as GPIO17: a press learns what is shown, a second one keeps it
+    /// where it looks like another class
+    #[arg(long, value_name = "LINE")]
+    button: Option<Button>,
+    /// How to decide and learn, as TOML
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print what --config may say, as it is by itself, and end
+    #[arg(long)]
+    print_config: bool,
 }
 
 #[derive(Subcommand)]
@@ -135,6 +209,8 @@ enum GalleryCommand {
     },
     /// Move a gallery of another model to this one, from the crops that it keeps
     Reembed,
+    /// Read every page and crop of the gallery, and say whether all of it is whole
+    Check,
 }
 
 /// Runs the command line; errors are printed once, exit code 2.
@@ -164,6 +240,17 @@ fn run(cli: Cli, out: &mut dyn Write) -> Result<ExitCode, Failure> {
         out.write_all(&script)?;
         return Ok(ExitCode::SUCCESS);
     }
+    let gallery = cli.common.gallery.clone();
+    if let Command::Tell { control, words } = &cli.command {
+        return tell(control, words, out);
+    }
+    if let Command::Run(RunArgs {
+        print_config: true, ..
+    }) = &cli.command
+    {
+        write!(out, "{}", config::SHIPPED)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let device = Device::open(cli.common)?;
     match cli.command {
         Command::Demo { out: folder } => device.demo(folder, out),
@@ -171,8 +258,31 @@ fn run(cli: Cli, out: &mut dyn Write) -> Result<ExitCode, Failure> {
         Command::Verify { name, image } => device.verify(&name, &image, out),
         Command::Identify { images } => device.identify(&images, out),
         Command::Gallery { command } => device.gallery(command, out),
-        Command::Completions { .. } => Ok(ExitCode::SUCCESS),
+        Command::Bench => device.bench(gallery.as_deref(), out),
+        Command::Run(args) => device.run(&args, out),
+        Command::Tell { .. } | Command::Completions { .. } => Ok(ExitCode::SUCCESS),
     }
+}
+
+fn tell(control: &Path, words: &[String], out: &mut dyn Write) -> Result<ExitCode, Failure> {
+    // A word of the shell with a space in it is one name, unless it is the last.
+    let quoted = |word: &String| match word.contains(char::is_whitespace) {
+        true => Value::from(word.as_str()).to_string(),
+        false => word.clone(),
+    };
+    let said: Vec<String> = words.iter().map(quoted).collect();
+    let answer = control::tell(control, &said.join(" ")).map_err(|error| {
+        format!(
+            "{control:?}: {error}; is `onelook-edge run --control {}` there?",
+            control.display()
+        )
+    })?;
+    writeln!(out, "{answer}")?;
+    let answer: Value = serde_json::from_str(&answer)?;
+    Ok(match answer["ok"].as_bool() {
+        Some(true) => ExitCode::SUCCESS,
+        _ => ExitCode::from(REJECTED),
+    })
 }
 
 /// What every command works with.
@@ -244,6 +354,7 @@ impl Device {
             name: name.to_owned(),
             embedding,
             crop_png: crop.to_png()?,
+            kind: Kind::Genuine,
         })
     }
 
@@ -265,6 +376,99 @@ impl Device {
         Ok(ExitCode::SUCCESS)
     }
 
+    /// `gallery` is what stands for a gallery's path elsewhere: here, sizes.
+    fn bench(&self, gallery: Option<&Path>, out: &mut dyn Write) -> Result<ExitCode, Failure> {
+        let sizes = gallery
+            .and_then(Path::to_str)
+            .unwrap_or("1000,10000,100000");
+        let sizes = sizes.split(',').map(|size| size.trim().parse());
+        let sizes: Result<Vec<NonZeroUsize>, _> = sizes.collect();
+        let sizes = sizes.map_err(|error| {
+            format!("--gallery: {error}; `bench` takes numbers of classes, such as 1000,1000000")
+        })?;
+        if !self.json {
+            writeln!(out, "{}", bench::gallery::HEADINGS)?;
+        }
+        for classes in sizes {
+            for row in bench::gallery::search(&self.model, classes.get(), cores())? {
+                if self.json {
+                    writeln!(out, "{}", serde_json::to_string(&row)?)?;
+                } else {
+                    writeln!(out, "{row}")?;
+                }
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn run(self, args: &RunArgs, out: &mut dyn Write) -> Result<ExitCode, Failure> {
+        let config = match &args.config {
+            Some(path) => Config::load(path)?,
+            None => Config::over_shipped("")?,
+        };
+        let health_every = Duration::from_secs_f64(config.health.every_secs);
+        let by = match self.fpir {
+            Some(fpir) => Threshold::Fpir(fpir),
+            None => Threshold::Fixed(self.fixed_threshold),
+        };
+        let one_channel = self.spec().channels == 1;
+        let mut live = Live::open(self.model, self.store, config, by, args.roi)?;
+        let source = args.source.as_ref().ok_or("name a --source")?;
+        let wanted = Wanted {
+            size: args.size,
+            fps: args.fps,
+            looped: args.looped,
+            // Colour is for eyes.
+            grey: one_channel && args.screens.is_empty(),
+            ..Wanted::default()
+        };
+        let mut screens = args
+            .screens
+            .iter()
+            .map(Screen::open)
+            .collect::<Result<Vec<_>, _>>()?;
+        let (sender, commands) = sync_channel(COMMANDS);
+        let _control = args
+            .control
+            .as_ref()
+            .map(|path| Control::listen(path, sender.clone()))
+            .transpose()?;
+        if let Some(button) = &args.button {
+            let sender = sender.clone();
+            button.watch(move |pressed| match pressed {
+                Ok(()) => {
+                    let press = control::Command::Enroll {
+                        name: None,
+                        even_if_alike: false,
+                    };
+                    // Who presses so often that none is taken will press again.
+                    let _ = sender.try_send(Request::unanswered(press));
+                }
+                Err(error) => eprintln!("warning: the button is not heard any more: {error}"),
+            })?;
+        }
+        let stop = end_on_signal()?;
+        let mut camera = camera::open(source, &wanted)?;
+        let is_stdin = matches!(source, Source::MjpegStdin | Source::Y4mStdin);
+        let _keys = (!is_stdin).then(|| Keys::listen(sender)).flatten();
+        out.flush()?;
+        let stdout = File::from(io::stdout().as_fd().try_clone_to_owned()?);
+        let ended = run::run(
+            &mut live,
+            &mut camera,
+            &mut screens,
+            &commands,
+            Events::to(stdout),
+            health_every,
+            &stop,
+        );
+        match ended {
+            Ok(()) => Ok(ExitCode::SUCCESS),
+            Err(RunError::Events(error)) => Err(error.into()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     fn enroll(
         &self,
         name: &str,
@@ -272,16 +476,15 @@ impl Device {
         out: &mut dyn Write,
     ) -> Result<ExitCode, Failure> {
         store::check_name(name)?;
-        let gallery = self.store.gallery(self.model.id(), self.model.dims())?;
+        let mut gallery = self.store.gallery(self.model.id(), self.model.dims())?;
         let templates: Vec<Template> = images
             .iter()
             .map(|image| self.template(name, image))
             .collect::<Result<_, _>>()?;
-        let mut grown = gallery.clone();
         for template in &templates {
-            grown.enroll(name, template.embedding.clone());
+            gallery.enroll(name, template.embedding.clone());
         }
-        let threshold = self.threshold(grown.comparisons());
+        let threshold = self.threshold(gallery.comparisons());
         let alike_from = *threshold.as_ref().unwrap_or(&self.fixed_threshold);
         let alike = self.look_alikes(&gallery, &templates, alike_from);
         self.store.enroll(self.model.id(), &templates)?;
@@ -394,7 +597,8 @@ impl Device {
     }
 
     fn identify(&self, images: &[PathBuf], out: &mut dyn Write) -> Result<ExitCode, Failure> {
-        let gallery = self.store.gallery(self.model.id(), self.model.dims())?;
+        let mut gallery = self.store.gallery(self.model.id(), self.model.dims())?;
+        gallery.index(self.model.head(), cores());
         if gallery.is_empty() {
             let path = self.store.path();
             eprintln!("warning: no class is enrolled in {path:?}: all is unknown");
@@ -486,7 +690,7 @@ impl Device {
             }
             GalleryCommand::Remove { name } => {
                 self.must_exist()?;
-                let templates = self.store.remove(id, &name)?;
+                let templates = self.store.remove(id, &name)?.len();
                 self.done(
                     json!({ "removed": name, "templates": templates }),
                     out,
@@ -510,6 +714,14 @@ impl Device {
                 let templates = self.import(&folder)?;
                 self.done(json!({ "imported": templates }), out, || {
                     format!("enrolled {templates} pictures in {path}")
+                })?;
+            }
+            GalleryCommand::Check => {
+                self.must_exist()?;
+                let contents = self.store.contents()?;
+                let templates = contents.map_or(0, |contents| contents.templates.len());
+                self.done(json!({ "whole": templates }), out, || {
+                    format!("{templates} templates in {path}, all of them whole")
                 })?;
             }
             GalleryCommand::Reembed => {
@@ -558,11 +770,14 @@ impl Device {
             .prefix(".export-")
             .tempdir_in(parent)
             .map_err(|error| failed(parent, error))?;
-        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut counts: BTreeMap<PathBuf, usize> = BTreeMap::new();
         for template in &templates {
-            let count = counts.entry(&template.name).or_default();
+            let class = match template.kind {
+                Kind::Genuine => filling.path().join(&template.name),
+                Kind::Negative => filling.path().join(NEGATIVES).join(&template.name),
+            };
+            let count = counts.entry(class.clone()).or_default();
             *count += 1;
-            let class = filling.path().join(&template.name);
             fs::create_dir_all(&class).map_err(|error| failed(&class, error))?;
             let path = class.join(format!("{count:04}.png"));
             whole::write(&path, &template.crop_png).map_err(|error| failed(&path, error))?;
@@ -578,7 +793,16 @@ impl Device {
 
     fn import(&self, folder: &Path) -> Result<usize, Failure> {
         let mut templates = Vec::new();
+        let mut classes: Vec<(PathBuf, Kind)> = Vec::new();
         for class in sorted_entries(folder)? {
+            if class.file_name().is_some_and(|name| name == NEGATIVES) {
+                let negatives = sorted_entries(&class)?.into_iter();
+                classes.extend(negatives.map(|class| (class, Kind::Negative)));
+            } else {
+                classes.push((class, Kind::Genuine));
+            }
+        }
+        for (class, kind) in classes {
             let Some(name) = class.file_name().and_then(|name| name.to_str()) else {
                 return Err(format!("{class:?}: its name is not UTF-8; rename it").into());
             };
@@ -586,7 +810,10 @@ impl Device {
                 continue;
             }
             for picture in pictures(std::slice::from_ref(&class))? {
-                templates.push(self.template(name, &picture)?);
+                templates.push(Template {
+                    kind,
+                    ..self.template(name, &picture)?
+                });
             }
         }
         if templates.is_empty() {
@@ -619,6 +846,40 @@ impl Device {
         self.store.replace(&contents, self.model.id(), &templates)?;
         Ok(templates.len())
     }
+}
+
+/// How many threads a search may use.
+fn cores() -> NonZeroUsize {
+    std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
+}
+
+/// Set when the program is told to end. It ends within a second, whatever hangs.
+fn end_on_signal() -> Result<Arc<AtomicBool>, Failure> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let set = Arc::clone(&stop);
+    ctrlc::set_handler(move || {
+        set.store(true, Ordering::Relaxed);
+        std::thread::sleep(LAST_MOMENT);
+        std::process::exit(i32::from(FAILED));
+    })?;
+    Ok(stop)
+}
+
+/// Width and height in pixels.
+fn size(text: &str) -> Result<(usize, usize), String> {
+    let sides = text.split_once('x').and_then(|(width, height)| {
+        let side = |text: &str| text.parse().ok().filter(|side| (1..=65_535).contains(side));
+        Some((side(width)?, side(height)?))
+    });
+    sides.ok_or_else(|| "give it as 640x480".to_owned())
+}
+
+fn frames_a_second(text: &str) -> Result<f64, String> {
+    let rate: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    if (0.01..=1000.0).contains(&rate) {
+        return Ok(rate);
+    }
+    Err("must be 0.01 to 1000, such as 30".to_owned())
 }
 
 /// p for people; near 1 the decimals that tell are further back.

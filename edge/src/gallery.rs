@@ -1,18 +1,35 @@
 //! The enrolled classes in memory, searched exactly: which class is nearest to a probe?
 //! Knows embeddings and names: nothing of pictures, files or thresholds.
 
+use std::collections::HashMap;
+use std::num::NonZeroUsize;
+
 use crate::head::Head;
+use crate::search::{Index, NearestTwo, Scored};
+
+/// From so many classes on, an index rules most of them out before the others are compared in full.
+const INDEX_FROM: usize = 256;
 
 /// Classes by name, each with the embeddings of its templates.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Gallery {
+    /// In the order of their enrollment.
     classes: Vec<Class>,
+    /// By name.
+    numbers: HashMap<String, usize>,
+    index: Option<Index>,
+    /// By class: what it is not.
+    negatives: HashMap<String, Vec<Vec<f32>>>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
 struct Class {
     name: String,
-    templates: Vec<Vec<f32>>,
+    /// How many there are.
+    count: usize,
+    /// Their embeddings, one after the other.
+    templates: Vec<f32>,
+    /// Their mean; empty where a single one is its own.
     mean: Vec<f32>,
 }
 
@@ -32,6 +49,9 @@ pub struct Nearest<'a> {
     pub best: Candidate<'a>,
     /// The nearest other class, where there is one.
     pub runner_up: Option<Candidate<'a>>,
+    /// Whether something that the best class is known not to be is as near, or nearer: then it is no
+    /// answer.
+    pub is_rejected: bool,
 }
 
 impl Nearest<'_> {
@@ -43,16 +63,76 @@ impl Nearest<'_> {
 }
 
 impl Gallery {
-    /// Adds a template to the class `name`, which is made where it is new.
+    /// Adds a template to the class `name`, which is made where it is new. The cost does not grow
+    /// with the number of classes, but for an index that is made anew at each doubling.
+    ///
+    /// # Panics
+    /// If the embedding has another length than those before it.
     pub fn enroll(&mut self, name: &str, embedding: Vec<f32>) {
-        match self.classes.iter_mut().find(|class| class.name == name) {
-            Some(class) => class.add(embedding),
-            None => self.classes.push(Class {
-                name: name.to_owned(),
-                mean: embedding.clone(),
-                templates: vec![embedding],
-            }),
+        let number = match self.numbers.get(name) {
+            Some(&number) => {
+                self.classes[number].add(&embedding);
+                number
+            }
+            None => {
+                self.numbers.insert(name.to_owned(), self.classes.len());
+                self.classes.push(Class {
+                    name: name.to_owned(),
+                    count: 1,
+                    templates: embedding,
+                    mean: Vec::new(),
+                });
+                self.classes.len() - 1
+            }
+        };
+        if let Some(mut index) = self.index.take() {
+            let class = &self.classes[number];
+            index.set(number, class.mean(), class.spread(index.head()));
+            self.index = if index.is_outgrown() {
+                self.indexed(index.head(), index.threads())
+            } else {
+                Some(index)
+            };
         }
+    }
+
+    /// Makes [`Gallery::nearest`] fast under `head` in a large gallery, from now on: the answers stay
+    /// the same. A search uses up to so many threads where that pays. An alpha below 0 has no index.
+    ///
+    /// # Panics
+    /// If the embeddings have another length than `head.alpha`.
+    pub fn index(&mut self, head: &Head, threads: NonZeroUsize) {
+        self.index = self.indexed(head, threads);
+    }
+
+    fn indexed(&self, head: &Head, threads: NonZeroUsize) -> Option<Index> {
+        let classes = self.classes.iter();
+        Index::new(
+            head,
+            threads,
+            classes.map(|class| (class.mean(), class.spread(head))),
+        )
+    }
+
+    /// The bytes that a search reads of every class: 0 without an index.
+    pub fn index_bytes(&self) -> usize {
+        self.index.as_ref().map_or(0, Index::bytes)
+    }
+
+    /// Adds a negative template to the class `name`: a look that was taken for it and is not of it.
+    pub fn reject(&mut self, name: &str, embedding: Vec<f32>) {
+        let negatives = self.negatives.entry(name.to_owned()).or_default();
+        negatives.push(embedding);
+    }
+
+    /// How many negative templates the class `name` has.
+    pub fn negatives_of(&self, name: &str) -> usize {
+        self.negatives.get(name).map_or(0, Vec::len)
+    }
+
+    /// How many templates there are, without negative ones.
+    pub fn templates(&self) -> usize {
+        self.classes.iter().map(|class| class.count).sum()
     }
 
     /// How many classes are enrolled.
@@ -72,16 +152,19 @@ impl Gallery {
 
     /// How many templates the class `name` has; 0 where it is not enrolled.
     pub fn templates_of(&self, name: &str) -> usize {
-        let class = self.classes.iter().find(|class| class.name == name);
-        class.map_or(0, |class| class.templates.len())
+        self.class(name).map_or(0, |class| class.count)
+    }
+
+    fn class(&self, name: &str) -> Option<&Class> {
+        Some(&self.classes[*self.numbers.get(name)?])
     }
 
     /// How many independent comparisons a search counts as, where strangers are concerned: a class
     /// of k templates as the square root of k, for templates of one class are alike (measured, five
     /// of the shipped model let strangers in as 1.6 would).
     pub fn comparisons(&self) -> f64 {
-        let templates = self.classes.iter().map(|class| class.templates.len());
-        templates.map(|templates| (templates as f64).sqrt()).sum()
+        let counts = self.classes.iter().map(|class| class.count);
+        counts.map(|count| (count as f64).sqrt()).sum()
     }
 
     /// The distance of `probe` to the class `name`: the mean of its distance to the nearest
@@ -94,8 +177,7 @@ impl Gallery {
     /// # Panics
     /// As [`Head::distance`].
     pub fn distance_to(&self, name: &str, probe: &[f32], head: &Head) -> Option<f32> {
-        let class = self.classes.iter().find(|class| class.name == name)?;
-        Some(class.distance(probe, head))
+        Some(self.class(name)?.distance(probe, head))
     }
 
     /// The two classes nearest to `probe`; `None` where the gallery is empty.
@@ -103,51 +185,78 @@ impl Gallery {
     /// # Panics
     /// As [`Head::distance`].
     pub fn nearest(&self, probe: &[f32], head: &Head) -> Option<Nearest<'_>> {
-        let mut nearest: Option<Nearest> = None;
-        for class in &self.classes {
-            let candidate = Candidate {
-                name: &class.name,
-                distance: class.distance(probe, head),
-            };
-            nearest = Some(match nearest {
-                None => Nearest {
-                    best: candidate,
-                    runner_up: None,
-                },
-                Some(so_far) if candidate.distance < so_far.best.distance => Nearest {
-                    best: candidate,
-                    runner_up: Some(so_far.best),
-                },
-                Some(so_far)
-                    if so_far
-                        .runner_up
-                        .is_none_or(|other| candidate.distance < other.distance) =>
-                {
-                    Nearest {
-                        runner_up: Some(candidate),
-                        ..so_far
-                    }
-                }
-                Some(so_far) => so_far,
-            });
-        }
-        nearest
+        let scored = |class: usize| Scored {
+            class,
+            distance: self.classes[class].distance(probe, head),
+        };
+        let nearest = match &self.index {
+            Some(index) if self.len() >= INDEX_FROM && index.head().alpha == head.alpha => {
+                index.search(probe, |class| scored(class).distance)
+            }
+            _ => {
+                let mut nearest = NearestTwo::default();
+                (0..self.len()).for_each(|class| nearest.see(scored(class)));
+                nearest
+            }
+        };
+        let candidate = |scored: Scored| Candidate {
+            name: &self.classes[scored.class].name,
+            distance: scored.distance,
+        };
+        let best = candidate(nearest.best?);
+        let negatives = self.negatives.get(best.name).into_iter().flatten();
+        let mut distances = negatives.map(|negative| head.distance(negative, probe));
+        Some(Nearest {
+            best,
+            runner_up: nearest.runner_up.map(candidate),
+            is_rejected: distances.any(|distance| distance <= best.distance),
+        })
     }
 }
 
 impl Class {
-    fn add(&mut self, embedding: Vec<f32>) {
-        let count = (self.templates.len() + 1) as f32;
-        for (mean, value) in self.mean.iter_mut().zip(&embedding) {
+    fn add(&mut self, embedding: &[f32]) {
+        assert_eq!(
+            embedding.len(),
+            self.mean().len(),
+            "an embedding of the same model"
+        );
+        if self.mean.is_empty() {
+            self.mean.clone_from(&self.templates);
+        }
+        self.count += 1;
+        let count = self.count as f32;
+        for (mean, value) in self.mean.iter_mut().zip(embedding) {
             *mean += (value - *mean) / count;
         }
-        self.templates.push(embedding);
+        self.templates.extend(embedding);
+    }
+
+    fn mean(&self) -> &[f32] {
+        if self.mean.is_empty() {
+            &self.templates
+        } else {
+            &self.mean
+        }
+    }
+
+    fn templates(&self) -> impl Iterator<Item = &[f32]> {
+        self.templates.chunks_exact(self.mean().len().max(1))
+    }
+
+    /// How far from the mean a template may be: the largest of their distances to it.
+    fn spread(&self, head: &Head) -> f32 {
+        if self.count == 1 {
+            return 0.0;
+        }
+        let distances = self.templates().map(|t| head.distance(t, self.mean()));
+        distances.fold(0.0, f32::max)
     }
 
     fn distance(&self, probe: &[f32], head: &Head) -> f32 {
-        let distances = self.templates.iter().map(|t| head.distance(t, probe));
+        let distances = self.templates().map(|t| head.distance(t, probe));
         let nearest = distances.fold(f32::INFINITY, f32::min);
-        if self.templates.len() == 1 {
+        if self.count == 1 {
             return nearest;
         }
         (nearest + head.distance(&self.mean, probe)) / 2.0
@@ -157,6 +266,7 @@ impl Class {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn head() -> Head {
         Head {
@@ -215,6 +325,50 @@ mod tests {
         assert!(tie.nearest(&[0.0, 0.0], &head()).unwrap().is_tie());
         let same = gallery(&[("a", [1.0, 0.0]), ("a", [-1.0, 0.0])]);
         assert!(!same.nearest(&[0.0, 0.0], &head()).unwrap().is_tie());
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(60))]
+
+        #[test]
+        fn an_index_changes_no_answer(
+            looks in prop::collection::vec((0..700usize, 0..9u8, 0.0..1.0f32), 600..1200),
+            indexed_at in 0..600usize,
+            probe in prop::collection::vec(0.0..9.0f32, 2),
+            threads in 1..4usize,
+        ) {
+            let (mut plain, mut indexed) = (Gallery::default(), Gallery::default());
+            for (at, (class, x, y)) in looks.iter().enumerate() {
+                if at == indexed_at {
+                    indexed.index(&head(), NonZeroUsize::new(threads).unwrap());
+                }
+                for gallery in [&mut plain, &mut indexed] {
+                    gallery.enroll(&class.to_string(), vec![f32::from(*x), *y]);
+                }
+            }
+            prop_assert!(indexed.len() >= INDEX_FROM && indexed.index_bytes() > 0);
+            for probe in [&probe[..], &[f32::from(looks[0].1), looks[0].2]] {
+                prop_assert_eq!(indexed.nearest(probe, &head()), plain.nearest(probe, &head()));
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_class_is_known_not_to_be_rejects_it_where_that_is_nearer() {
+        let mut gallery = gallery(&[("a", [0.0, 0.0]), ("b", [9.0, 0.0])]);
+        gallery.reject("a", vec![4.0, 0.0]);
+        let nearest = |x| gallery.nearest(&[x, 0.0], &head()).unwrap();
+        assert!(!nearest(1.9).is_rejected);
+        // Half way is a tie, and that is broken against us.
+        assert!(nearest(2.0).is_rejected && nearest(4.0).is_rejected);
+        // It is no reason against another class, however near.
+        let other = nearest(5.0);
+        assert_eq!((other.best.name, other.is_rejected), ("b", false));
+        assert_eq!(
+            (gallery.negatives_of("a"), gallery.negatives_of("b")),
+            (1, 0)
+        );
+        assert_eq!((gallery.templates_of("a"), gallery.templates()), (1, 2));
     }
 
     #[test]
