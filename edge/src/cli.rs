@@ -1,34 +1,49 @@
 //! The command line of `onelook-edge`: arguments in, exit code out. The work is in the library.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
+use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Instant;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::sync_channel;
+use std::time::{Duration, Instant};
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use serde_json::{Value, json};
 
-use crate::bench::encoder::{self, Runtime};
 use crate::bench;
+use crate::bench::encoder::{self, Runtime};
+use crate::button::Button;
+use crate::camera::{self, Source, Wanted};
+use crate::config::{self, Config};
+use crate::control::{self, Control, Request};
 use crate::decide::{self, Decision, FpirError};
 use crate::demo;
-use crate::frame::Frame;
+use crate::event::Events;
+use crate::frame::{EXTENSIONS, Frame};
 use crate::gallery::Gallery;
+use crate::keys::Keys;
+use crate::live::{CROP_SIDE_PX, Live, Roi, Threshold};
 use crate::model::{self, Model};
 use crate::preprocess::{self, Blank, InputSpec};
-use crate::store::{self, Store, StoreError, Template};
+use crate::run::{self, RunError};
+use crate::screen::{Screen, Target};
+use crate::store::{self, Kind, Store, StoreError, Template};
 use crate::whole;
 
 /// The model that ships with the program.
 const SHIPPED: &[u8] = include_bytes!("../../models/omniglot.onnx");
-/// What file names end in that are taken for pictures in a folder.
-const EXTENSIONS: [&str; 7] = ["png", "jpg", "jpeg", "bmp", "pgm", "ppm", "pnm"];
-/// Longest side of the crop that is kept of an enrolled picture: enough for any compact model.
-const CROP_SIDE_PX: usize = 256;
+/// The folder of what classes are not, in an exported gallery: no class can be called so.
+const NEGATIVES: &str = ".not";
+/// So many commands wait for the running loop.
+const COMMANDS: usize = 32;
+/// Between being told to end and ending unasked.
+const LAST_MOMENT: Duration = Duration::from_millis(900);
 const REJECTED: u8 = 1;
 const FAILED: u8 = 2;
 
@@ -76,6 +91,18 @@ enum Command {
         /// The folder for annotated pictures; a new one among the temporary files otherwise
         #[arg(long, value_name = "FOLDER")]
         out: Option<PathBuf>,
+    },
+    /// Watch a camera: decide over several frames, show it, learn new classes when told to
+    Run(RunArgs),
+    /// Send a command to a program that runs with --control
+    #[command(long_about = TELL)]
+    Tell {
+        /// Its socket
+        #[arg(long, value_name = "PATH")]
+        control: PathBuf,
+        /// The command and its names
+        #[arg(required = true, value_name = "WORD")]
+        words: Vec<String>,
     },
     /// Learn a class from one picture; more pictures of it are more templates
     Enroll {
@@ -125,6 +152,48 @@ enum Command {
         /// The shell
         shell: clap_complete::Shell,
     },
+}
+
+const TELL: &str = "\
+Send a command to a program that runs with --control: enroll [NAME], enroll! NAME, confirm, undo, not [NAME],
+forget NAME, rename A B, list, status, quit. Prints the JSON object that comes back; exit code 1 where the
+command was refused.";
+
+#[derive(Args)]
+struct RunArgs {
+    /// Where frames come from: auto, v4l2:/dev/videoN, mjpeg:-, y4m:-, exec:COMMAND,
+    /// http://HOST/PATH, or the path of a clip or a folder of pictures
+    #[arg(long, required_unless_present = "print_config")]
+    source: Option<Source>,
+    /// Look at this part of every frame alone, in pixels
+    #[arg(long, value_name = "X,Y,W,H")]
+    roi: Option<Roi>,
+    /// The size that a camera is asked for
+    #[arg(long, value_name = "WxH", value_parser = size)]
+    size: Option<(usize, usize)>,
+    /// The rate that a camera is asked for, or that files are played at
+    #[arg(long, value_name = "FRAMES", value_parser = frames_a_second)]
+    fps: Option<f64>,
+    /// Play files over and over
+    #[arg(long = "loop")]
+    looped: bool,
+    /// Where to show it: fb:/dev/fb0, png:FOLDER, mjpeg:PORT, ssd1306:..., st7789:...; as often as
+    /// there are screens
+    #[arg(long = "screen", value_name = "SCREEN")]
+    screens: Vec<Target>,
+    /// Take commands on a socket at this path; `onelook-edge tell` sends them
+    #[arg(long, value_name = "PATH")]
+    control: Option<PathBuf>,
+    /// A button on a GPIO line, such as GPIO17: a press learns what is shown, a second one keeps it
+    /// where it looks like another class
+    #[arg(long, value_name = "LINE")]
+    button: Option<Button>,
+    /// How to decide and learn, as TOML
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print what --config may say, as it is by itself, and end
+    #[arg(long)]
+    print_config: bool,
 }
 
 #[derive(Subcommand)]
@@ -205,6 +274,16 @@ fn run(cli: Cli, out: &mut dyn Write) -> Result<ExitCode, Failure> {
         }
         return Ok(ExitCode::SUCCESS);
     }
+    if let Command::Tell { control, words } = &cli.command {
+        return tell(control, words, out);
+    }
+    if let Command::Run(RunArgs {
+        print_config: true, ..
+    }) = &cli.command
+    {
+        write!(out, "{}", config::SHIPPED)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let device = Device::open(cli.common)?;
     match cli.command {
         Command::Demo { out: folder } => device.demo(folder, out),
@@ -213,8 +292,30 @@ fn run(cli: Cli, out: &mut dyn Write) -> Result<ExitCode, Failure> {
         Command::Identify { images } => device.identify(&images, out),
         Command::Gallery { command } => device.gallery(command, out),
         Command::Bench { .. } => device.bench(gallery.as_deref(), out),
-        Command::Completions { .. } => Ok(ExitCode::SUCCESS),
+        Command::Run(args) => device.run(&args, out),
+        Command::Tell { .. } | Command::Completions { .. } => Ok(ExitCode::SUCCESS),
     }
+}
+
+fn tell(control: &Path, words: &[String], out: &mut dyn Write) -> Result<ExitCode, Failure> {
+    // A word of the shell with a space in it is one name, unless it is the last.
+    let quoted = |word: &String| match word.contains(char::is_whitespace) {
+        true => Value::from(word.as_str()).to_string(),
+        false => word.clone(),
+    };
+    let said: Vec<String> = words.iter().map(quoted).collect();
+    let answer = control::tell(control, &said.join(" ")).map_err(|error| {
+        format!(
+            "{control:?}: {error}; is `onelook-edge run --control {}` there?",
+            control.display()
+        )
+    })?;
+    writeln!(out, "{answer}")?;
+    let answer: Value = serde_json::from_str(&answer)?;
+    Ok(match answer["ok"].as_bool() {
+        Some(true) => ExitCode::SUCCESS,
+        _ => ExitCode::from(REJECTED),
+    })
 }
 
 /// What every command works with.
@@ -286,6 +387,7 @@ impl Device {
             name: name.to_owned(),
             embedding,
             crop_png: crop.to_png()?,
+            kind: Kind::Genuine,
         })
     }
 
@@ -331,6 +433,74 @@ impl Device {
             }
         }
         Ok(ExitCode::SUCCESS)
+    }
+
+    fn run(self, args: &RunArgs, out: &mut dyn Write) -> Result<ExitCode, Failure> {
+        let config = match &args.config {
+            Some(path) => Config::load(path)?,
+            None => Config::over_shipped("")?,
+        };
+        let health_every = Duration::from_secs_f64(config.health.every_secs);
+        let by = match self.fpir {
+            Some(fpir) => Threshold::Fpir(fpir),
+            None => Threshold::Fixed(self.fixed_threshold),
+        };
+        let one_channel = self.spec().channels == 1;
+        let mut live = Live::open(self.model, self.store, config, by, args.roi)?;
+        let source = args.source.as_ref().ok_or("name a --source")?;
+        let wanted = Wanted {
+            size: args.size,
+            fps: args.fps,
+            looped: args.looped,
+            // Colour is for eyes.
+            grey: one_channel && args.screens.is_empty(),
+            ..Wanted::default()
+        };
+        let mut screens = args
+            .screens
+            .iter()
+            .map(Screen::open)
+            .collect::<Result<Vec<_>, _>>()?;
+        let (sender, commands) = sync_channel(COMMANDS);
+        let _control = args
+            .control
+            .as_ref()
+            .map(|path| Control::listen(path, sender.clone()))
+            .transpose()?;
+        if let Some(button) = &args.button {
+            let sender = sender.clone();
+            button.watch(move |pressed| match pressed {
+                Ok(()) => {
+                    let press = control::Command::Enroll {
+                        name: None,
+                        even_if_alike: false,
+                    };
+                    // Who presses so often that none is taken will press again.
+                    let _ = sender.try_send(Request::unanswered(press));
+                }
+                Err(error) => eprintln!("warning: the button is not heard any more: {error}"),
+            })?;
+        }
+        let stop = end_on_signal()?;
+        let mut camera = camera::open(source, &wanted)?;
+        let is_stdin = matches!(source, Source::MjpegStdin | Source::Y4mStdin);
+        let _keys = (!is_stdin).then(|| Keys::listen(sender)).flatten();
+        out.flush()?;
+        let stdout = File::from(io::stdout().as_fd().try_clone_to_owned()?);
+        let ended = run::run(
+            &mut live,
+            &mut camera,
+            &mut screens,
+            &commands,
+            Events::to(stdout),
+            health_every,
+            &stop,
+        );
+        match ended {
+            Ok(()) => Ok(ExitCode::SUCCESS),
+            Err(RunError::Events(error)) => Err(error.into()),
+            Err(error) => Err(error.into()),
+        }
     }
 
     fn enroll(
@@ -554,7 +724,7 @@ impl Device {
             }
             GalleryCommand::Remove { name } => {
                 self.must_exist()?;
-                let templates = self.store.remove(id, &name)?;
+                let templates = self.store.remove(id, &name)?.len();
                 self.done(
                     json!({ "removed": name, "templates": templates }),
                     out,
@@ -634,11 +804,14 @@ impl Device {
             .prefix(".export-")
             .tempdir_in(parent)
             .map_err(|error| failed(parent, error))?;
-        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        let mut counts: BTreeMap<PathBuf, usize> = BTreeMap::new();
         for template in &templates {
-            let count = counts.entry(&template.name).or_default();
+            let class = match template.kind {
+                Kind::Genuine => filling.path().join(&template.name),
+                Kind::Negative => filling.path().join(NEGATIVES).join(&template.name),
+            };
+            let count = counts.entry(class.clone()).or_default();
             *count += 1;
-            let class = filling.path().join(&template.name);
             fs::create_dir_all(&class).map_err(|error| failed(&class, error))?;
             let path = class.join(format!("{count:04}.png"));
             whole::write(&path, &template.crop_png).map_err(|error| failed(&path, error))?;
@@ -654,7 +827,16 @@ impl Device {
 
     fn import(&self, folder: &Path) -> Result<usize, Failure> {
         let mut templates = Vec::new();
+        let mut classes: Vec<(PathBuf, Kind)> = Vec::new();
         for class in sorted_entries(folder)? {
+            if class.file_name().is_some_and(|name| name == NEGATIVES) {
+                let negatives = sorted_entries(&class)?.into_iter();
+                classes.extend(negatives.map(|class| (class, Kind::Negative)));
+            } else {
+                classes.push((class, Kind::Genuine));
+            }
+        }
+        for (class, kind) in classes {
             let Some(name) = class.file_name().and_then(|name| name.to_str()) else {
                 return Err(format!("{class:?}: its name is not UTF-8; rename it").into());
             };
@@ -662,7 +844,10 @@ impl Device {
                 continue;
             }
             for picture in pictures(std::slice::from_ref(&class))? {
-                templates.push(self.template(name, &picture)?);
+                templates.push(Template {
+                    kind,
+                    ..self.template(name, &picture)?
+                });
             }
         }
         if templates.is_empty() {
@@ -700,6 +885,35 @@ impl Device {
 /// How many threads a search may use.
 fn cores() -> NonZeroUsize {
     std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
+}
+
+/// Set when the program is told to end. It ends within a second, whatever hangs.
+fn end_on_signal() -> Result<Arc<AtomicBool>, Failure> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let set = Arc::clone(&stop);
+    ctrlc::set_handler(move || {
+        set.store(true, Ordering::Relaxed);
+        std::thread::sleep(LAST_MOMENT);
+        std::process::exit(i32::from(FAILED));
+    })?;
+    Ok(stop)
+}
+
+/// Width and height in pixels.
+fn size(text: &str) -> Result<(usize, usize), String> {
+    let sides = text.split_once('x').and_then(|(width, height)| {
+        let side = |text: &str| text.parse().ok().filter(|side| (1..=65_535).contains(side));
+        Some((side(width)?, side(height)?))
+    });
+    sides.ok_or_else(|| "give it as 640x480".to_owned())
+}
+
+fn frames_a_second(text: &str) -> Result<f64, String> {
+    let rate: f64 = text.parse().map_err(|_| "not a number".to_owned())?;
+    if (0.01..=1000.0).contains(&rate) {
+        return Ok(rate);
+    }
+    Err("must be 0.01 to 1000, such as 30".to_owned())
 }
 
 /// p for people; near 1 the decimals that tell are further back.

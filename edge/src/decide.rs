@@ -18,7 +18,7 @@ pub enum Decision {
         /// p of the next class, where there is one.
         runner_up: Option<f32>,
     },
-    /// The probe is of no enrolled class, or of two at once.
+    /// The probe is of no enrolled class, of two at once, or known not to be of the nearest.
     Unknown {
         /// The nearest class and its p, where any is enrolled.
         best: Option<(String, f32)>,
@@ -28,7 +28,7 @@ pub enum Decision {
 }
 
 /// Identifies: the best class where its p >= `threshold`. A tie is broken against us: two classes
-/// at the same distance are "unknown".
+/// at the same distance are "unknown", and so is what is as near to something that the class is not.
 pub fn identify(nearest: Option<Nearest>, head: &Head, threshold: f32) -> Decision {
     let Some(nearest) = nearest else {
         return Decision::Unknown {
@@ -39,7 +39,7 @@ pub fn identify(nearest: Option<Nearest>, head: &Head, threshold: f32) -> Decisi
     let p = head.probability(nearest.best.distance);
     let runner_up = nearest.runner_up.map(|c| head.probability(c.distance));
     let name = nearest.best.name.to_owned();
-    if p >= threshold && !nearest.is_tie() {
+    if p >= threshold && !nearest.is_tie() && !nearest.is_rejected {
         Decision::Match { name, p, runner_up }
     } else {
         Decision::Unknown {

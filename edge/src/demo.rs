@@ -1,18 +1,22 @@
-//! The demonstration: a clip that ships with the program, seen by the code that a camera will use.
+//! The demonstration: a clip that ships with the program, seen by the loop that a camera is seen by.
 //! Two classes are enrolled from one frame each and recognised later; a third one is unknown.
 
 use std::fs;
 use std::io::Write;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
 use crate::camera::MotionJpeg;
-use crate::decide::{Decision, identify};
+use crate::config::Config;
+use crate::control::{Command, Request};
+use crate::decide::Decision;
+use crate::event::{Event, Health, Stages};
 use crate::frame::Frame;
-use crate::gallery::Gallery;
+use crate::live::{Live, Threshold};
 use crate::model::Model;
-use crate::overlay::{self, Canvas, Sight, Tone};
-use crate::preprocess;
+use crate::overlay::Canvas;
+use crate::store::Store;
 use crate::whole;
 
 /// 320 x 240 motion JPEG, drawn by `onelook demo-clip`: every frame another hand's drawing.
@@ -31,7 +35,15 @@ pub const SHOWN: [(usize, usize); 8] = [
 /// What the signs are enrolled as, when they are first seen; the last sign never is.
 pub const NAMES: [&str; 2] = ["alpha", "beta"];
 
-const STAGES: [&str; 6] = ["decode", "locate", "patch", "embed", "match", "draw"];
+/// Every frame shows another drawing: so each decides, and is learned, by itself.
+const EACH_BY_ITSELF: &str = "\
+[decide]
+window = 1
+needed = 1
+patience = 1
+[teach]
+good_frames = 1
+";
 
 /// What came of a demonstration, frames counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -50,7 +62,7 @@ pub struct Tally {
 /// into `folder`, a line a frame to `out`.
 ///
 /// # Errors
-/// In words: a picture or a line cannot be written, or the model looks at something else than marks.
+/// In words: a picture or a line cannot be written, or a sign cannot be learned.
 pub fn run(
     model: &Model,
     threshold: f32,
@@ -58,10 +70,16 @@ pub fn run(
     out: &mut dyn Write,
 ) -> Result<Tally, Box<dyn std::error::Error>> {
     fs::create_dir_all(folder).map_err(|error| format!("{folder:?}: {error}"))?;
-    let spec = &model.card().input;
-    let mut gallery = Gallery::default();
+    let away = tempfile::tempdir()?;
+    let mut live = Live::open(
+        model.clone(),
+        Store::at(away.path().join("gallery")),
+        Config::over_shipped(EACH_BY_ITSELF)?,
+        Threshold::Fixed(threshold),
+        None,
+    )?;
     let mut tally = Tally::default();
-    let mut times: Vec<[f64; 6]> = Vec::new();
+    let mut times: Vec<Stages> = Vec::new();
     writeln!(
         out,
         "{}: unknown below p = {threshold:.3}",
@@ -71,52 +89,44 @@ pub fn run(
         out,
         "frame  {:<16}  p      {}",
         "decision",
-        STAGES.join("  ")
+        Stages::NAMES.join("  ")
     )?;
 
     let mut camera = MotionJpeg::new(CLIP, "the demonstration's clip");
     let signs = SHOWN.iter().flat_map(|&(sign, frames)| vec![sign; frames]);
     for (number, sign) in signs.enumerate() {
-        let mut watch = Stopwatch::start();
+        let started = Instant::now();
         let Some(frame) = camera.next() else { break };
-        let frame = frame?;
-        let decode = watch.lap();
-        let mark = preprocess::find(&frame, spec)?;
-        let locate = watch.lap();
-        let patch = preprocess::patch_at(&frame, mark.as_ref(), spec)?;
-        let cut = watch.lap();
-        let probe = model.embed(&patch)?;
-        let embed = watch.lap();
-        let decision = identify(
-            gallery.nearest(&probe, model.head()),
-            model.head(),
-            threshold,
-        );
-        let matching = watch.lap();
-
-        let bounds = mark.map(|mark| mark.bounds);
+        let frame = Arc::new(frame?);
         let name = NAMES.get(sign).copied();
-        let first_seen = name.filter(|name| gallery.templates_of(name) == 0);
-        let (sight, words) = if let Some(name) = first_seen {
-            gallery.enroll(name, probe);
-            let sight = Sight {
-                bounds,
-                label: format!("learned {name}"),
-                tone: Tone::Enrolled,
-                p: None,
+        let is_first = name.is_some_and(|name| live.gallery().templates_of(name) == 0);
+        if is_first {
+            let enroll = Command::Enroll {
+                name: name.map(str::to_owned),
+                even_if_alike: false,
             };
-            (sight, format!("learned {name}"))
+            live.obey(Request::unanswered(enroll), &Health::default());
+        }
+        let seen = live.see(&frame, started.elapsed())?;
+        let drawn = Instant::now();
+        let taken = live.just_taken(drawn).filter(|_| is_first);
+        let (sight, words) = if let Some((_, sight)) = taken {
+            let words = sight.label.clone();
+            (sight, words)
+        } else if is_first {
+            return Err(why_not(live.events()).into());
         } else {
-            tally.count(name, &decision);
-            let sight = Sight::of(&decision, bounds, threshold);
+            tally.count(name, seen.decision.as_ref());
+            let sight = live.sight(&seen);
             let p = sight.p.map_or(String::new(), |(p, _)| format!("{p:.3}"));
-            (sight, format!("{:<16}  {p}", said(&decision)))
+            (sight, format!("{:<16}  {p}", said(seen.decision.as_ref())))
         };
-        watch.lap();
-        let picture = draw(&frame, &sight);
-        let drawing = watch.lap();
-        let stages = [decode, locate, cut, embed, matching, drawing];
-        let columns = STAGES.iter().zip(stages);
+        let picture = Canvas::showing(&frame, &sight).into_frame();
+        let stages = Stages {
+            draw: drawn.elapsed().as_secs_f64() * 1e3,
+            ..seen.stages
+        };
+        let columns = Stages::NAMES.iter().zip(stages.values());
         let columns: Vec<String> = columns
             .map(|(stage, ms)| format!("{ms:>width$.2}", width = stage.len()))
             .collect();
@@ -125,13 +135,10 @@ pub fn run(
         save(folder, number, &picture)?;
     }
 
-    let medians: Vec<String> = (0..STAGES.len())
-        .map(|stage| {
-            let mut column: Vec<f64> = times.iter().map(|row| row[stage]).collect();
-            column.sort_by(f64::total_cmp);
-            let median = column.get(column.len() / 2).copied().unwrap_or_default();
-            format!("{} {median:.2}", STAGES[stage])
-        })
+    let medians: Vec<String> = Stages::NAMES
+        .iter()
+        .zip(Stages::medians(&times).values())
+        .map(|(stage, ms)| format!("{stage} {ms:.2}"))
         .collect();
     writeln!(out, "median milliseconds: {}", medians.join(", "))?;
     writeln!(
@@ -145,10 +152,10 @@ pub fn run(
 
 impl Tally {
     /// `shown` is the class in the frame, none for the stranger.
-    fn count(&mut self, shown: Option<&str>, decision: &Decision) {
+    fn count(&mut self, shown: Option<&str>, decision: Option<&Decision>) {
         let named = match decision {
-            Decision::Match { name, .. } => Some(name.as_str()),
-            Decision::Unknown { .. } => None,
+            Some(Decision::Match { name, .. }) => Some(name.as_str()),
+            Some(Decision::Unknown { .. }) | None => None,
         };
         if shown.is_none() {
             self.strange += 1;
@@ -160,36 +167,24 @@ impl Tally {
     }
 }
 
-fn said(decision: &Decision) -> String {
+fn said(decision: Option<&Decision>) -> String {
     match decision {
-        Decision::Match { name, .. } => format!("match {name}"),
-        Decision::Unknown { .. } => "unknown".to_owned(),
+        Some(Decision::Match { name, .. }) => format!("match {name}"),
+        Some(Decision::Unknown { .. }) => "unknown".to_owned(),
+        None => "nothing".to_owned(),
     }
 }
 
-fn draw(frame: &Frame, sight: &Sight) -> Frame {
-    let mut canvas = Canvas::over(frame);
-    let Ok(()) = overlay::draw(&mut canvas, sight);
-    canvas.into_frame()
+/// Why a sign was not learned.
+fn why_not(events: Vec<Event>) -> String {
+    let words = events.into_iter().find_map(|event| match event {
+        Event::Refused { name, words, .. } => Some(format!("{name} was not learned: {words}")),
+        _ => None,
+    });
+    words.unwrap_or_else(|| "a sign was not learned".to_owned())
 }
 
 fn save(folder: &Path, number: usize, picture: &Frame) -> Result<(), Box<dyn std::error::Error>> {
     let path = folder.join(format!("frame-{number:03}.png"));
     whole::write(&path, &picture.to_png()?).map_err(|error| format!("{path:?}: {error}").into())
-}
-
-/// Milliseconds between laps.
-struct Stopwatch(Instant);
-
-impl Stopwatch {
-    fn start() -> Self {
-        Self(Instant::now())
-    }
-
-    fn lap(&mut self) -> f64 {
-        let now = Instant::now();
-        let lap = now.duration_since(self.0).as_secs_f64() * 1e3;
-        self.0 = now;
-        lap
-    }
 }

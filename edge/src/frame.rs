@@ -6,11 +6,19 @@ use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
 
 use image::{DynamicImage, ImageError, ImageReader, Limits};
+use zune_jpeg::JpegDecoder;
+use zune_jpeg::zune_core::bytestream::ZCursor;
+use zune_jpeg::zune_core::colorspace::ColorSpace;
+use zune_jpeg::zune_core::options::DecoderOptions;
+
+use crate::jpeg;
 
 /// The largest encoded picture that is read, in bytes.
 pub const MAX_FILE_BYTES: u64 = 32 << 20;
 /// The largest picture that is decoded, in pixels.
 pub const MAX_PIXELS: u64 = 32_000_000;
+/// What file names end in that are taken for pictures in a folder, in small letters.
+pub const EXTENSIONS: [&str; 7] = ["png", "jpg", "jpeg", "bmp", "pgm", "ppm", "pnm"];
 
 /// Row-major pixels, one byte a sample, channels interleaved.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -140,7 +148,8 @@ impl Frame {
         Self::decode(&bytes, &path.display().to_string())
     }
 
-    /// Decodes an encoded picture; `name` stands in errors. Alpha is laid over white.
+    /// Decodes an encoded picture; `name` stands in errors. Alpha is laid over white. A JPEG must be
+    /// whole ([`crate::jpeg`]), but what a progressive one lacks inside a scan is not told.
     ///
     /// # Errors
     /// [`FrameError::Undecodable`] or [`FrameError::TooManyPixels`].
@@ -149,9 +158,11 @@ impl Frame {
             name: name.to_owned(),
             reason,
         };
-        // The JPEG decoder pads a cut picture with grey instead of refusing it.
-        if bytes.starts_with(&[0xff, 0xd8]) && !ends_as_jpeg(bytes) {
-            return Err(undecodable("the end of the JPEG is missing".to_owned()));
+        if bytes.starts_with(&[0xff, 0xd8]) {
+            let outline = jpeg::outline(bytes).map_err(|flaw| undecodable(flaw.to_string()))?;
+            if outline.walked {
+                return Self::decode_outlined(bytes, &outline, name, false);
+            }
         }
         let reader = || {
             ImageReader::new(Cursor::new(bytes))
@@ -177,6 +188,80 @@ impl Frame {
             other => undecodable(other.to_string()),
         })?;
         Self::from_picture(&picture).map_err(|_| undecodable("it has no pixels".to_owned()))
+    }
+
+    /// Decodes a sequential JPEG, which is what cameras send, and refuses one that is not whole
+    /// ([`crate::jpeg`]). In `grey` it takes the picture's luma and spares the rest; colour otherwise,
+    /// where the picture has it. `name` stands in errors.
+    ///
+    /// # Errors
+    /// [`FrameError::Undecodable`] or [`FrameError::TooManyPixels`].
+    pub fn decode_jpeg(bytes: &[u8], name: &str, grey: bool) -> Result<Self, FrameError> {
+        let undecodable = |reason: String| FrameError::Undecodable {
+            name: name.to_owned(),
+            reason,
+        };
+        let outline = jpeg::outline(bytes).map_err(|flaw| undecodable(flaw.to_string()))?;
+        if !outline.walked {
+            return Err(undecodable(
+                "it is progressive: nobody can tell whether it is whole".to_owned(),
+            ));
+        }
+        Self::decode_outlined(bytes, &outline, name, grey)
+    }
+
+    fn decode_outlined(
+        bytes: &[u8],
+        outline: &jpeg::Outline,
+        name: &str,
+        grey: bool,
+    ) -> Result<Self, FrameError> {
+        let undecodable = |reason: String| FrameError::Undecodable {
+            name: name.to_owned(),
+            reason,
+        };
+        let (width, height) = (outline.width, outline.height);
+        if width as u64 * height as u64 > MAX_PIXELS {
+            return Err(FrameError::TooManyPixels {
+                name: name.to_owned(),
+            });
+        }
+        let bytes = &bytes[..outline.bytes];
+        let bytes = if outline.without_tables {
+            Cow::Owned(jpeg::with_standard_tables(bytes))
+        } else {
+            Cow::Borrowed(bytes)
+        };
+        let mut decoder = JpegDecoder::new(ZCursor::new(&bytes[..]));
+        decoder
+            .decode_headers()
+            .map_err(|error| undecodable(error.to_string()))?;
+        let to_luma = match decoder.input_colorspace() {
+            Some(ColorSpace::Luma) => true,
+            Some(ColorSpace::YCbCr) => grey,
+            _ => false,
+        };
+        let (channels, colors) = if to_luma {
+            (1, ColorSpace::Luma)
+        } else {
+            (3, ColorSpace::RGB)
+        };
+        let options = DecoderOptions::default()
+            .set_strict_mode(true)
+            .set_max_width(width)
+            .set_max_height(height)
+            .jpeg_set_out_colorspace(colors);
+        // Headers are read a second time: the color space must be known before.
+        let mut decoder = JpegDecoder::new_with_options(ZCursor::new(&bytes[..]), options);
+        let pixels = decoder
+            .decode()
+            .map_err(|error| undecodable(error.to_string()))?;
+        let frame = Self::new(width, height, channels, pixels)?;
+        Ok(if grey && channels == 3 {
+            frame.to_grey().into_owned()
+        } else {
+            frame
+        })
     }
 
     fn from_picture(picture: &DynamicImage) -> Result<Self, FrameError> {
@@ -279,10 +364,4 @@ impl Frame {
         })?;
         Ok(bytes)
     }
-}
-
-/// Whether the end-of-image marker stands at the end, but for the padding that some cameras add.
-fn ends_as_jpeg(bytes: &[u8]) -> bool {
-    let end = bytes.iter().rposition(|&b| b != 0).map_or(0, |i| i + 1);
-    bytes[..end].ends_with(&[0xff, 0xd9])
 }

@@ -18,6 +18,8 @@ pub struct Gallery {
     /// By name.
     numbers: HashMap<String, usize>,
     index: Option<Index>,
+    /// By class: what it is not.
+    negatives: HashMap<String, Vec<Vec<f32>>>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -47,6 +49,9 @@ pub struct Nearest<'a> {
     pub best: Candidate<'a>,
     /// The nearest other class, where there is one.
     pub runner_up: Option<Candidate<'a>>,
+    /// Whether something that the best class is known not to be is as near, or nearer: then it is no
+    /// answer.
+    pub is_rejected: bool,
 }
 
 impl Nearest<'_> {
@@ -112,6 +117,22 @@ impl Gallery {
     /// The bytes that a search reads of every class: 0 without an index.
     pub fn index_bytes(&self) -> usize {
         self.index.as_ref().map_or(0, Index::bytes)
+    }
+
+    /// Adds a negative template to the class `name`: a look that was taken for it and is not of it.
+    pub fn reject(&mut self, name: &str, embedding: Vec<f32>) {
+        let negatives = self.negatives.entry(name.to_owned()).or_default();
+        negatives.push(embedding);
+    }
+
+    /// How many negative templates the class `name` has.
+    pub fn negatives_of(&self, name: &str) -> usize {
+        self.negatives.get(name).map_or(0, Vec::len)
+    }
+
+    /// How many templates there are, without negative ones.
+    pub fn templates(&self) -> usize {
+        self.classes.iter().map(|class| class.count).sum()
     }
 
     /// How many classes are enrolled.
@@ -182,9 +203,13 @@ impl Gallery {
             name: &self.classes[scored.class].name,
             distance: scored.distance,
         };
+        let best = candidate(nearest.best?);
+        let negatives = self.negatives.get(best.name).into_iter().flatten();
+        let mut distances = negatives.map(|negative| head.distance(negative, probe));
         Some(Nearest {
-            best: candidate(nearest.best?),
+            best,
             runner_up: nearest.runner_up.map(candidate),
+            is_rejected: distances.any(|distance| distance <= best.distance),
         })
     }
 }
@@ -326,6 +351,24 @@ mod tests {
                 prop_assert_eq!(indexed.nearest(probe, &head()), plain.nearest(probe, &head()));
             }
         }
+    }
+
+    #[test]
+    fn what_a_class_is_known_not_to_be_rejects_it_where_that_is_nearer() {
+        let mut gallery = gallery(&[("a", [0.0, 0.0]), ("b", [9.0, 0.0])]);
+        gallery.reject("a", vec![4.0, 0.0]);
+        let nearest = |x| gallery.nearest(&[x, 0.0], &head()).unwrap();
+        assert!(!nearest(1.9).is_rejected);
+        // Half way is a tie, and that is broken against us.
+        assert!(nearest(2.0).is_rejected && nearest(4.0).is_rejected);
+        // It is no reason against another class, however near.
+        let other = nearest(5.0);
+        assert_eq!((other.best.name, other.is_rejected), ("b", false));
+        assert_eq!(
+            (gallery.negatives_of("a"), gallery.negatives_of("b")),
+            (1, 0)
+        );
+        assert_eq!((gallery.templates_of("a"), gallery.templates()), (1, 2));
     }
 
     #[test]

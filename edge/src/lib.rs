@@ -1,26 +1,43 @@
 //! onelook-edge: learns a new class from one look, on the device, offline.
 //!
-//! The journey of a frame: [`camera`] gives a [`frame`], [`locate`] finds the mark in it, [`preprocess`]
+//! The journey of a frame: [`camera`] gives a [`frame`], whole as [`jpeg`] tells, [`locate`] finds the mark in it, [`preprocess`]
 //! makes the patch, [`model`] embeds it as a probe, [`gallery`] finds the nearest enrolled class under
-//! the [`head`], [`decide`] says match or unknown, [`overlay`] draws it. [`store`] keeps the
-//! gallery, [`whole`] writes files, [`demo`] and [`cli`] are what a person sees. The loops that a
-//! processor runs best are in [`kernel`], which [`plan`] and [`search`] are made of; [`bench`] measures them.
+//! the [`head`], [`decide`] says match or unknown, [`overlay`] draws it, a [`screen`] shows it. [`quality`]
+//! says what is not good enough, [`steady`] decides over several frames, [`teach`] takes the look that is
+//! learned, [`search`] rules out most of a large gallery. The loops that a
+//! processor runs best are in [`kernel`], which [`plan`] and [`search`] are made of. [`live`] is all of
+//! that for one frame or command, [`run`] feeds it: frames, commands from [`control`], [`keys`] and a
+//! [`button`]; out come [`event`]s, pictures, and word to systemd ([`notify`]). [`config`] has the numbers,
+//! [`store`] keeps the gallery, [`whole`] writes files, [`demo`], [`bench`] and [`cli`] are what a person sees.
 
 pub mod bench;
+pub mod button;
 pub mod camera;
 pub mod cli;
+pub mod config;
+pub mod control;
 pub mod decide;
 pub mod demo;
+pub mod event;
 pub mod frame;
 pub mod gallery;
 pub mod head;
+pub mod jpeg;
 pub mod kernel;
+pub mod keys;
+pub mod live;
 pub mod locate;
 pub mod model;
+pub mod notify;
 pub mod overlay;
 pub mod plan;
 pub mod preprocess;
 mod protobuf;
+pub mod quality;
+pub mod run;
+pub mod screen;
 pub mod search;
+pub mod steady;
 pub mod store;
+pub mod teach;
 pub mod whole;

@@ -30,6 +30,8 @@ const CROPS: TableDefinition<u64, &[u8]> = TableDefinition::new("crops");
 const FORMAT: &str = "2";
 /// The kind of a template of a class.
 const TEMPLATE: u8 = 0;
+/// The kind of a negative one.
+const NEGATIVE: u8 = 1;
 const CACHE_BYTES: usize = 8 << 20;
 /// How long another program may keep the gallery before we give up.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -45,6 +47,17 @@ pub struct Template {
     pub embedding: Vec<f32>,
     /// The part of the picture that was enrolled, as a PNG file: enough for another model.
     pub crop_png: Vec<u8>,
+    /// Whether it is of the class.
+    pub kind: Kind,
+}
+
+/// What a look says of a class.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// It is of the class.
+    Genuine,
+    /// It was taken for the class, and is not of it.
+    Negative,
 }
 
 /// All that a gallery holds.
@@ -189,7 +202,10 @@ impl Store {
             if template.embedding.len() != dims {
                 return Err(self.damaged("its embeddings are not of its model"));
             }
-            gallery.enroll(&template.name, template.embedding);
+            match template.kind {
+                Kind::Genuine => gallery.enroll(&template.name, template.embedding),
+                Kind::Negative => gallery.reject(&template.name, template.embedding),
+            }
         }
         Ok(gallery)
     }
@@ -228,21 +244,53 @@ impl Store {
         })
     }
 
-    /// Removes a class; how many templates it had.
+    /// Removes a class; its templates.
     ///
     /// # Errors
     /// Every [`StoreError`] but `ClassExists`; nothing is changed then.
-    pub fn remove(&self, model_id: &str, name: &str) -> Result<usize, StoreError> {
+    pub fn remove(&self, model_id: &str, name: &str) -> Result<Vec<Template>, StoreError> {
         self.change(model_id, |transaction| {
             let taken = take(transaction, name)?;
             if taken.is_empty() {
                 return Ok(Err(self.no_such_class(name)));
             }
             let mut crops = transaction.open_table(CROPS)?;
-            for (number, _) in &taken {
-                crops.remove(number)?;
+            let mut removed = Vec::with_capacity(taken.len());
+            for (number, record) in taken {
+                let (kind, embedding) = unpack(&record)?;
+                let crop = crops.remove(number)?;
+                removed.push(Template {
+                    name: name.to_owned(),
+                    embedding,
+                    crop_png: crop.map_or(Vec::new(), |crop| crop.value().to_vec()),
+                    kind,
+                });
             }
-            Ok(Ok(taken.len()))
+            Ok(Ok(removed))
+        })
+    }
+
+    /// Removes the newest template of this kind of a class.
+    ///
+    /// # Errors
+    /// As [`Store::remove`]; `NoSuchClass` also where it has none of this kind.
+    pub fn take_back(&self, model_id: &str, name: &str, kind: Kind) -> Result<(), StoreError> {
+        self.change(model_id, |transaction| {
+            let mut table = transaction.open_table(TEMPLATES)?;
+            let mut newest = None;
+            for row in table.range((name, 0)..=(name, u64::MAX))?.rev() {
+                let (key, record) = row?;
+                if unpack(record.value())?.0 == kind {
+                    newest = Some(key.value().1);
+                    break;
+                }
+            }
+            let Some(number) = newest else {
+                return Ok(Err(self.no_such_class(name)));
+            };
+            table.remove((name, number))?;
+            transaction.open_table(CROPS)?.remove(number)?;
+            Ok(Ok(()))
         })
     }
 
@@ -286,7 +334,9 @@ impl Store {
         self.change(&contents.model_id, |transaction| {
             let found = templates_in(&transaction.open_table(TEMPLATES)?)?;
             let same = |((_, found), read): (&(u64, Template), &Template)| {
-                found.name == read.name && found.embedding == read.embedding
+                found.name == read.name
+                    && found.embedding == read.embedding
+                    && found.kind == read.kind
             };
             if found.len() != contents.templates.len()
                 || !found.iter().zip(&contents.templates).all(same)
@@ -624,10 +674,12 @@ fn templates_in(
     for row in table.iter()? {
         let (key, record) = row?;
         let (name, number) = key.value();
+        let (kind, embedding) = unpack(record.value())?;
         let template = Template {
             name: name.to_owned(),
-            embedding: unpack(record.value())?,
+            embedding,
             crop_png: Vec::new(),
+            kind,
         };
         templates.push((number, template));
     }
@@ -643,7 +695,10 @@ fn put(
     let mut table = transaction.open_table(TEMPLATES)?;
     let mut crops = transaction.open_table(CROPS)?;
     for (number, template) in (first..).zip(templates) {
-        let mut record = vec![TEMPLATE];
+        let mut record = vec![match template.kind {
+            Kind::Genuine => TEMPLATE,
+            Kind::Negative => NEGATIVE,
+        }];
         record.extend(template.embedding.iter().flat_map(|v| v.to_le_bytes()));
         table.insert((&*template.name, number), record.as_slice())?;
         crops.insert(number, template.crop_png.as_slice())?;
@@ -662,15 +717,18 @@ fn take(transaction: &WriteTransaction, name: &str) -> Result<Vec<(u64, Vec<u8>)
     Ok(taken)
 }
 
-fn unpack(record: &[u8]) -> Result<Vec<f32>, redb::Error> {
-    match record.split_first() {
-        Some((&TEMPLATE, numbers)) => {
-            floats(numbers).ok_or_else(|| corrupted("a record of no numbers"))
+fn unpack(record: &[u8]) -> Result<(Kind, Vec<f32>), redb::Error> {
+    let (kind, numbers) = match record.split_first() {
+        Some((&TEMPLATE, numbers)) => (Kind::Genuine, numbers),
+        Some((&NEGATIVE, numbers)) => (Kind::Negative, numbers),
+        _ => {
+            return Err(corrupted(
+                "a record of a kind that this version does not know",
+            ));
         }
-        _ => Err(corrupted(
-            "a record of a kind that this version does not know",
-        )),
-    }
+    };
+    let embedding = floats(numbers).ok_or_else(|| corrupted("a record of no numbers"))?;
+    Ok((kind, embedding))
 }
 
 /// Little-endian.
@@ -699,6 +757,7 @@ mod tests {
             name: name.to_owned(),
             embedding: vec![x, -x],
             crop_png: vec![x as u8; 3000],
+            kind: Kind::Genuine,
         }
     }
 
@@ -743,7 +802,7 @@ mod tests {
     fn a_class_is_removed_with_all_its_templates_and_renamed_to_a_free_name() {
         let (_folder, store) = gallery_of(3);
         store.enroll("m1", &[template("class-1", 7.0)]).unwrap();
-        assert_eq!(store.remove("m1", "class-1").unwrap(), 2);
+        assert_eq!(store.remove("m1", "class-1").unwrap().len(), 2);
         store.rename("m1", "class-0", "first").unwrap();
         assert_eq!(names(&store), ["first", "class-2"]);
         let taken = store.rename("m1", "first", "class-2").unwrap_err();
@@ -754,13 +813,44 @@ mod tests {
     }
 
     #[test]
+    fn what_a_class_is_not_is_kept_with_it_and_the_newest_look_is_taken_back_by_kind() {
+        let (_folder, store) = gallery_of(2);
+        let negative = |x| Template {
+            kind: Kind::Negative,
+            ..template("class-0", x)
+        };
+        let later = template("class-0", 7.0);
+        store
+            .enroll("m1", &[negative(5.0), later.clone(), negative(6.0)])
+            .unwrap();
+        let counts = || {
+            let gallery = store.gallery("m1", 2).unwrap();
+            (
+                gallery.templates_of("class-0"),
+                gallery.negatives_of("class-0"),
+            )
+        };
+        assert_eq!(counts(), (2, 2));
+        store.take_back("m1", "class-0", Kind::Genuine).unwrap();
+        store.take_back("m1", "class-0", Kind::Negative).unwrap();
+        assert_eq!(counts(), (1, 1));
+        let none = store.take_back("m1", "class-1", Kind::Negative);
+        assert!(matches!(none, Err(StoreError::NoSuchClass { .. })));
+        // What was removed is all that there was, and can be put back.
+        let removed = store.remove("m1", "class-0").unwrap();
+        assert_eq!(removed, [template("class-0", 0.0), negative(5.0)]);
+        store.enroll("m1", &removed).unwrap();
+        assert_eq!((counts(), names(&store).len()), ((1, 1), 3));
+    }
+
+    #[test]
     fn a_gallery_of_another_model_is_refused_and_not_touched_until_it_is_replaced() {
         let (_folder, store) = gallery_of(2);
         let before = fs::read(store.path()).unwrap();
         for refused in [
             store.gallery("m2", 2).map(|_| ()),
             store.enroll("m2", &[template("y", 1.0)]),
-            store.remove("m2", "class-0").map(|_| ()),
+            store.remove("m2", "class-0").map(drop),
         ] {
             assert!(matches!(refused, Err(StoreError::OtherModel { .. })));
         }

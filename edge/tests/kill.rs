@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use onelook_edge::store::{Store, Template};
+use onelook_edge::store::{Kind, Store, Template};
 
 const CHILD: &str = "ONELOOK_KILL_CHILD";
 const ACKNOWLEDGED: &str = "acknowledged ";
@@ -32,6 +32,7 @@ fn templates(number: usize) -> Vec<Template> {
         crop_png: (0..300 + number % 200)
             .map(|i| (i * (look + 3) + number) as u8)
             .collect(),
+        kind: Kind::Genuine,
     };
     (0..TEMPLATES).map(template).collect()
 }

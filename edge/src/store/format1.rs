@@ -4,7 +4,7 @@
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 
 use super::pages::digest;
-use super::{Rows, Template};
+use super::{Kind, Rows, Template};
 
 /// What such a file begins with.
 pub const MAGIC: [u8; 4] = *b"redb";
@@ -48,6 +48,7 @@ pub fn read(database: &Database, with_crops: bool) -> Result<Rows, redb::Error> 
             name,
             embedding,
             crop_png,
+            kind: Kind::Genuine,
         };
         templates.push((number, template));
     }

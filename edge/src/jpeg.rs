@@ -1,0 +1,656 @@
+//! Tells a whole JPEG from one that is cut or damaged, which decoders do not: they pad what is missing
+//! and show it. Walks every segment and every coded bit of a sequential picture and decodes nothing.
+//!
+//! What it tells for certain: a picture that is cut anywhere, has a segment or marker that is broken,
+//! missing or out of order, or codes fewer or more blocks than its size needs. What no reader can tell:
+//! bits that changed into other valid codes with the same number of blocks, values of quantisation
+//! tables, and comments.
+
+/// What the header of a JPEG says, and where the picture ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outline {
+    /// In pixels, 1 to 65,535.
+    pub width: usize,
+    /// In pixels, 1 to 65,535.
+    pub height: usize,
+    /// 1 (grey), 3 (colour) or 4 (CMYK).
+    pub components: usize,
+    /// Every coded bit was walked. A progressive picture is only followed from segment to segment.
+    pub walked: bool,
+    /// Without Huffman tables, as many webcams send it: the standard ones are meant.
+    pub without_tables: bool,
+    /// How many bytes the picture has, from its first marker to its last; more may follow.
+    pub bytes: usize,
+}
+
+/// Why a JPEG is not whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Flaw {
+    /// It ends early.
+    #[error("it is cut off")]
+    Cut,
+    /// A segment is broken, by its kind.
+    #[error("its {0} is broken")]
+    Segment(&'static str),
+    /// A segment is missing, stands twice or in the wrong place, by its kind.
+    #[error("its {0} is missing or in the wrong place")]
+    Order(&'static str),
+    /// A marker that has no place where it stands.
+    #[error("there is a marker ff {0:02x} where none belongs")]
+    Marker(u8),
+    /// Its coded data is no code, or codes levels that no picture has.
+    #[error("its coded data is damaged")]
+    Code,
+    /// Its coded data goes on after the last block.
+    #[error("it has more coded data than its size needs")]
+    Surplus,
+    /// It is of a kind that cameras do not send and this program does not read.
+    #[error("it is an arithmetic, lossless, hierarchical or 12-bit JPEG")]
+    Unsupported,
+}
+
+const SOI: u8 = 0xd8;
+const EOI: u8 = 0xd9;
+/// Webcams put up to a handful of stray bytes before the last marker, in pictures that are whole.
+const STRAY_BYTES: usize = 8;
+/// How far rounding may take a mean level beyond the 8 bits that a picture has.
+const LEVEL_SLACK: i32 = 32;
+const LOOKUP_BITS: u32 = 9;
+
+/// Walks the first picture in `bytes`.
+///
+/// # Errors
+/// The first [`Flaw`] on the way.
+pub fn outline(bytes: &[u8]) -> Result<Outline, Flaw> {
+    let mut walk = Walk::default();
+    let mut reader = Reader { bytes, at: 0 };
+    if reader.take(2)? != [0xff, SOI] {
+        return Err(Flaw::Order("first marker"));
+    }
+    loop {
+        match reader.marker()? {
+            EOI => return walk.end(reader.at),
+            0xc0 | 0xc1 => walk.frame(reader.segment()?, true)?,
+            0xc2 => walk.frame(reader.segment()?, false)?,
+            0xc4 => walk.huffman(reader.segment()?)?,
+            0xdb => walk.quantisation(reader.segment()?)?,
+            0xdd => walk.restarts(reader.segment()?)?,
+            0xda => {
+                let header = reader.segment()?;
+                reader.at = walk.scan(header, bytes, reader.at)?;
+            }
+            0xe0..=0xef | 0xfe => {
+                reader.segment()?;
+            }
+            0xc3 | 0xc5..=0xcf | 0xdc | 0xde | 0xdf => return Err(Flaw::Unsupported),
+            other => return Err(Flaw::Marker(other)),
+        }
+    }
+}
+
+struct Reader<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Reader<'a> {
+    fn take(&mut self, count: usize) -> Result<&'a [u8], Flaw> {
+        let end = self.at.checked_add(count).ok_or(Flaw::Cut)?;
+        let taken = self.bytes.get(self.at..end).ok_or(Flaw::Cut)?;
+        self.at = end;
+        Ok(taken)
+    }
+
+    /// The next marker's code. Any number of ff may stand before it, nothing else.
+    fn marker(&mut self) -> Result<u8, Flaw> {
+        if self.take(1)? != [0xff] {
+            return Err(Flaw::Order("next marker"));
+        }
+        loop {
+            match self.take(1)?[0] {
+                0xff => {}
+                code => return Ok(code),
+            }
+        }
+    }
+
+    /// What a segment holds after its length.
+    fn segment(&mut self) -> Result<&'a [u8], Flaw> {
+        let length = self.take(2)?;
+        let length = usize::from(u16::from_be_bytes([length[0], length[1]]));
+        self.take(
+            length
+                .checked_sub(2)
+                .ok_or(Flaw::Segment("segment length"))?,
+        )
+    }
+}
+
+/// What has been read of a picture so far.
+#[derive(Default)]
+struct Walk {
+    size: Option<(usize, usize)>,
+    sequential: bool,
+    components: Vec<Component>,
+    /// The first value of each quantisation table.
+    quantisation: [Option<i32>; 4],
+    dc: [Option<Huffman>; 4],
+    ac: [Option<Huffman>; 4],
+    any_tables: bool,
+    without_tables: bool,
+    /// 0 for none.
+    restart_interval: usize,
+}
+
+struct Component {
+    id: u8,
+    across: usize,
+    down: usize,
+    quantisation: usize,
+    scanned: bool,
+}
+
+impl Walk {
+    fn end(&self, bytes: usize) -> Result<Outline, Flaw> {
+        let (width, height) = self.size.ok_or(Flaw::Order("frame header"))?;
+        if !self.components.iter().all(|component| component.scanned) {
+            return Err(Flaw::Order("coded data"));
+        }
+        Ok(Outline {
+            width,
+            height,
+            components: self.components.len(),
+            walked: self.sequential,
+            without_tables: self.without_tables,
+            bytes,
+        })
+    }
+
+    fn frame(&mut self, segment: &[u8], sequential: bool) -> Result<(), Flaw> {
+        const BROKEN: Flaw = Flaw::Segment("frame header");
+        let &[precision, h1, h0, w1, w0, count, ref components @ ..] = segment else {
+            return Err(BROKEN);
+        };
+        if self.size.is_some() {
+            return Err(Flaw::Order("frame header"));
+        }
+        if precision != 8 {
+            return Err(if precision == 12 {
+                Flaw::Unsupported
+            } else {
+                BROKEN
+            });
+        }
+        let (height, width) = (u16::from_be_bytes([h1, h0]), u16::from_be_bytes([w1, w0]));
+        let (components, rest) = components.as_chunks::<3>();
+        let fits = components.len() == usize::from(count) && rest.is_empty();
+        if height == 0 || width == 0 || !matches!(count, 1 | 3 | 4) || !fits {
+            return Err(BROKEN);
+        }
+        for &[id, sampling, quantisation] in components {
+            let (across, down) = (usize::from(sampling >> 4), usize::from(sampling & 15));
+            let known = self.components.iter().any(|other| other.id == id);
+            let factors = 1..=4;
+            if known || quantisation > 3 || !factors.contains(&across) || !factors.contains(&down) {
+                return Err(BROKEN);
+            }
+            self.components.push(Component {
+                id,
+                across,
+                down,
+                quantisation: usize::from(quantisation),
+                scanned: false,
+            });
+        }
+        self.size = Some((usize::from(width), usize::from(height)));
+        self.sequential = sequential;
+        Ok(())
+    }
+
+    fn quantisation(&mut self, mut segment: &[u8]) -> Result<(), Flaw> {
+        const BROKEN: Flaw = Flaw::Segment("quantisation table");
+        while let [info, rest @ ..] = segment {
+            let (wide, id) = (usize::from(info >> 4), usize::from(info & 15));
+            let values = rest.get(..64 * (wide + 1)).ok_or(BROKEN)?;
+            if wide > 1 || id > 3 {
+                return Err(BROKEN);
+            }
+            let first = values[..=wide]
+                .iter()
+                .fold(0, |value, &byte| value << 8 | i32::from(byte));
+            if values
+                .chunks(wide + 1)
+                .any(|value| value.iter().all(|&byte| byte == 0))
+            {
+                return Err(BROKEN);
+            }
+            self.quantisation[id] = Some(first);
+            segment = &rest[values.len()..];
+        }
+        Ok(())
+    }
+
+    fn huffman(&mut self, mut segment: &[u8]) -> Result<(), Flaw> {
+        const BROKEN: Flaw = Flaw::Segment("Huffman table");
+        self.any_tables = true;
+        while let [info, rest @ ..] = segment {
+            let (counts, rest) = rest.split_first_chunk::<16>().ok_or(BROKEN)?;
+            let total = counts.iter().map(|&count| usize::from(count)).sum();
+            let symbols = rest.get(..total).ok_or(BROKEN)?;
+            let tables = match info >> 4 {
+                0 => &mut self.dc,
+                1 => &mut self.ac,
+                _ => return Err(BROKEN),
+            };
+            let table = tables.get_mut(usize::from(info & 15)).ok_or(BROKEN)?;
+            *table = Some(Huffman::new(counts, symbols).ok_or(BROKEN)?);
+            segment = &rest[total..];
+        }
+        Ok(())
+    }
+
+    fn restarts(&mut self, segment: &[u8]) -> Result<(), Flaw> {
+        let &[high, low] = segment else {
+            return Err(Flaw::Segment("restart interval"));
+        };
+        self.restart_interval = usize::from(u16::from_be_bytes([high, low]));
+        Ok(())
+    }
+
+    /// Walks the coded data at `at`; where the next marker stands.
+    fn scan(&mut self, header: &[u8], bytes: &[u8], at: usize) -> Result<usize, Flaw> {
+        const BROKEN: Flaw = Flaw::Segment("scan header");
+        let size = self.size.ok_or(Flaw::Order("frame header"))?;
+        let (&count, rest) = header.split_first().ok_or(BROKEN)?;
+        let (chosen, progression) = rest
+            .split_at_checked(2 * usize::from(count))
+            .ok_or(BROKEN)?;
+        if count == 0 || progression.len() != 3 {
+            return Err(BROKEN);
+        }
+        if !self.sequential {
+            self.components
+                .iter_mut()
+                .for_each(|component| component.scanned = true);
+            return skip_scan(bytes, at);
+        }
+        if progression != [0, 63, 0] {
+            return Err(BROKEN);
+        }
+        if !self.any_tables {
+            let [dc, ac] = standard_tables();
+            (self.dc, self.ac) = (dc, ac);
+            self.without_tables = true;
+        }
+        let mut parts = Vec::new();
+        for pair in chosen.chunks_exact(2) {
+            let index = self
+                .components
+                .iter()
+                .position(|component| component.id == pair[0]);
+            let index = index.ok_or(BROKEN)?;
+            if std::mem::replace(&mut self.components[index].scanned, true) {
+                return Err(Flaw::Order("coded data"));
+            }
+            parts.push((index, usize::from(pair[1] >> 4), usize::from(pair[1] & 15)));
+        }
+        let table = |tables: &'_ [Option<Huffman>; 4], id: usize| match tables.get(id) {
+            Some(Some(_)) => Ok(id),
+            _ => Err(Flaw::Order("Huffman table")),
+        };
+        let most =
+            |side: fn(&Component) -> usize| self.components.iter().map(side).max().unwrap_or(1);
+        let (most_across, most_down) = (most(|c| c.across), most(|c| c.down));
+        let alone = parts.len() == 1;
+        let mut coded = Vec::new();
+        for &(index, dc, ac) in &parts {
+            let component = &self.components[index];
+            let first = self.quantisation[component.quantisation];
+            coded.push(Part {
+                dc: table(&self.dc, dc)?,
+                ac: table(&self.ac, ac)?,
+                blocks: if alone {
+                    1
+                } else {
+                    component.across * component.down
+                },
+                step: first.ok_or(Flaw::Order("quantisation table"))?,
+                level: 0,
+            });
+        }
+        if coded.iter().map(|part| part.blocks).sum::<usize>() > 10 {
+            return Err(BROKEN);
+        }
+        // A component alone is coded without the blocks that only fill a unit up.
+        let units = |side: usize, own: usize, most: usize| {
+            if alone {
+                (side * own).div_ceil(most).div_ceil(8)
+            } else {
+                side.div_ceil(8 * most)
+            }
+        };
+        let (across, down) = self
+            .components
+            .get(parts[0].0)
+            .map_or((1, 1), |c| (c.across, c.down));
+        let units = units(size.0, across, most_across) * units(size.1, down, most_down);
+        self.walk_units(&mut coded, units, Bits::new(bytes, at))
+    }
+
+    fn walk_units(&self, parts: &mut [Part], units: usize, mut bits: Bits) -> Result<usize, Flaw> {
+        let mut restarts = 0;
+        for unit in 0..units {
+            if self.restart_interval > 0 && unit > 0 && unit % self.restart_interval == 0 {
+                bits.restart(restarts)?;
+                restarts = (restarts + 1) % 8;
+                parts.iter_mut().for_each(|part| part.level = 0);
+            }
+            for part in &mut *parts {
+                let (Some(dc), Some(ac)) = (&self.dc[part.dc], &self.ac[part.ac]) else {
+                    return Err(Flaw::Order("Huffman table"));
+                };
+                for _ in 0..part.blocks {
+                    walk_block(&mut bits, dc, ac, part)?;
+                }
+            }
+        }
+        bits.end()
+    }
+}
+
+/// A component's part in a scan.
+struct Part {
+    dc: usize,
+    ac: usize,
+    /// In each unit.
+    blocks: usize,
+    /// The quantisation of the mean level.
+    step: i32,
+    /// The mean level of its last block, quantised.
+    level: i32,
+}
+
+fn walk_block(bits: &mut Bits, dc: &Huffman, ac: &Huffman, part: &mut Part) -> Result<(), Flaw> {
+    let size = bits.symbol(dc)?;
+    if size > 11 {
+        return Err(Flaw::Code);
+    }
+    part.level += bits.difference(u32::from(size))?;
+    // 64 samples of -128 to 127, over 8.
+    if (part.level * part.step).abs() > 1024 + part.step + LEVEL_SLACK {
+        return Err(Flaw::Code);
+    }
+    let mut at = 1;
+    while at < 64 {
+        let symbol = bits.symbol(ac)?;
+        let (zeros, size) = (usize::from(symbol >> 4), u32::from(symbol & 15));
+        match (zeros, size) {
+            (0, 0) => break,
+            (15, 0) => at += 16,
+            (_, 1..=10) => {
+                at += zeros;
+                bits.skip(size)?;
+            }
+            _ => return Err(Flaw::Code),
+        }
+        // Sixteen zeros are coded only where something follows.
+        if at > 63 {
+            return Err(Flaw::Code);
+        }
+        at += usize::from(size > 0);
+    }
+    Ok(())
+}
+
+/// Where the marker stands that ends the coded data of a progressive scan.
+fn skip_scan(bytes: &[u8], mut at: usize) -> Result<usize, Flaw> {
+    loop {
+        match bytes.get(at..at + 2).ok_or(Flaw::Cut)? {
+            [0xff, 0x00 | 0xd0..=0xd7] => at += 2,
+            [0xff, 0xff] => at += 1,
+            [0xff, _] => return Ok(at),
+            _ => at += 1,
+        }
+    }
+}
+
+/// Codes and what they stand for.
+struct Huffman {
+    /// By the next [`LOOKUP_BITS`]: (length, symbol); length 0 where the code is longer, or none.
+    short: Vec<(u8, u8)>,
+    /// By length less 1: the first code that is too high, in 16 bits, and what to add to a code to
+    /// find its symbol.
+    long: [(u32, i32); 16],
+    symbols: Vec<u8>,
+}
+
+impl Huffman {
+    /// `counts` of codes by length, 1 to 16 bits; none if there are more codes than fit.
+    fn new(counts: &[u8; 16], symbols: &[u8]) -> Option<Self> {
+        let mut short = vec![(0, 0); 1 << LOOKUP_BITS];
+        let mut long = [(0, 0); 16];
+        let (mut code, mut index) = (0u32, 0usize);
+        for (length, &count) in (1u32..).zip(counts) {
+            let first = index as i32 - code as i32;
+            for _ in 0..count {
+                if length <= LOOKUP_BITS {
+                    let low = (code << (LOOKUP_BITS - length)) as usize;
+                    let high = low + (1 << (LOOKUP_BITS - length));
+                    short
+                        .get_mut(low..high)?
+                        .fill((length as u8, *symbols.get(index)?));
+                }
+                code += 1;
+                index += 1;
+            }
+            if code > 1 << length {
+                return None;
+            }
+            long[length as usize - 1] = (code << (16 - length), first);
+            code <<= 1;
+        }
+        Some(Self {
+            short,
+            long,
+            symbols: symbols.to_vec(),
+        })
+    }
+
+    /// The code that the 16 bits of `window` begin with: (length, symbol).
+    fn find(&self, window: u32) -> Option<(u32, u8)> {
+        let (length, symbol) = self.short[(window >> (16 - LOOKUP_BITS)) as usize];
+        if length > 0 {
+            return Some((u32::from(length), symbol));
+        }
+        for length in LOOKUP_BITS + 1..=16 {
+            let (too_high, first) = self.long[length as usize - 1];
+            if window < too_high {
+                let index = (window >> (16 - length)) as i32 + first;
+                return Some((length, *self.symbols.get(usize::try_from(index).ok()?)?));
+            }
+        }
+        None
+    }
+}
+
+/// Coded bits, up to the next marker.
+struct Bits<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    /// The lowest `count` bits are the next ones.
+    buffer: u64,
+    count: u32,
+}
+
+impl<'a> Bits<'a> {
+    fn new(bytes: &'a [u8], at: usize) -> Self {
+        Self {
+            bytes,
+            at,
+            buffer: 0,
+            count: 0,
+        }
+    }
+
+    fn fill(&mut self) {
+        while self.count <= 56 {
+            let Some(&byte) = self.bytes.get(self.at) else {
+                return;
+            };
+            // ff 00 stands for ff; ff and anything else is a marker.
+            if byte == 0xff && self.bytes.get(self.at + 1) != Some(&0) {
+                return;
+            }
+            self.at += if byte == 0xff { 2 } else { 1 };
+            self.buffer = self.buffer << 8 | u64::from(byte);
+            self.count += 8;
+        }
+    }
+
+    fn symbol(&mut self, table: &Huffman) -> Result<u8, Flaw> {
+        if self.count < 16 {
+            self.fill();
+        }
+        let window = if self.count >= 16 {
+            self.buffer >> (self.count - 16)
+        } else {
+            self.buffer << (16 - self.count)
+        };
+        let (length, symbol) = table.find(window as u32 & 0xffff).ok_or(Flaw::Code)?;
+        self.skip(length)?;
+        Ok(symbol)
+    }
+
+    fn skip(&mut self, count: u32) -> Result<(), Flaw> {
+        if self.count < count {
+            self.fill();
+        }
+        self.count = self.count.checked_sub(count).ok_or(Flaw::Cut)?;
+        Ok(())
+    }
+
+    /// A signed number of `size` bits: the lower half of the codes is negative.
+    fn difference(&mut self, size: u32) -> Result<i32, Flaw> {
+        self.skip(size)?;
+        let code = (self.buffer >> self.count) as i32 & ((1 << size) - 1);
+        let negative = size > 0 && code < 1 << (size - 1);
+        Ok(if negative {
+            code - (1 << size) + 1
+        } else {
+            code
+        })
+    }
+
+    /// Whole bytes that are left before the next marker.
+    fn left(&mut self) -> usize {
+        let mut left = self.count as usize / 8;
+        self.count = 0;
+        loop {
+            self.fill();
+            if self.count == 0 {
+                return left;
+            }
+            left += self.count as usize / 8;
+            self.count = 0;
+        }
+    }
+
+    /// Steps over the restart marker of this number, 0 to 7.
+    fn restart(&mut self, number: u8) -> Result<(), Flaw> {
+        if self.left() > 0 {
+            return Err(Flaw::Surplus);
+        }
+        let mut reader = Reader {
+            bytes: self.bytes,
+            at: self.at,
+        };
+        match reader.marker()? {
+            code if code == 0xd0 + number => {
+                self.at = reader.at;
+                Ok(())
+            }
+            EOI => Err(Flaw::Cut),
+            code => Err(Flaw::Marker(code)),
+        }
+    }
+
+    /// Where the marker after the last block stands.
+    fn end(mut self) -> Result<usize, Flaw> {
+        if self.left() > STRAY_BYTES {
+            return Err(Flaw::Surplus);
+        }
+        Ok(self.at)
+    }
+}
+
+/// Lengths and symbols of the tables that a picture without any means: ITU-T T.81, K.3 to K.6.
+const STANDARD: [(u8, [u8; 16], &[u8]); 4] = [
+    (
+        0x00,
+        [0, 1, 5, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0],
+        &LEVELS,
+    ),
+    (
+        0x01,
+        [0, 3, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0],
+        &LEVELS,
+    ),
+    (
+        0x10,
+        [0, 2, 1, 3, 3, 2, 4, 3, 5, 5, 4, 4, 0, 0, 1, 125],
+        &[
+            0x01, 0x02, 0x03, 0x00, 0x04, 0x11, 0x05, 0x12, 0x21, 0x31, 0x41, 0x06, 0x13, 0x51,
+            0x61, 0x07, 0x22, 0x71, 0x14, 0x32, 0x81, 0x91, 0xa1, 0x08, 0x23, 0x42, 0xb1, 0xc1,
+            0x15, 0x52, 0xd1, 0xf0, 0x24, 0x33, 0x62, 0x72, 0x82, 0x09, 0x0a, 0x16, 0x17, 0x18,
+            0x19, 0x1a, 0x25, 0x26, 0x27, 0x28, 0x29, 0x2a, 0x34, 0x35, 0x36, 0x37, 0x38, 0x39,
+            0x3a, 0x43, 0x44, 0x45, 0x46, 0x47, 0x48, 0x49, 0x4a, 0x53, 0x54, 0x55, 0x56, 0x57,
+            0x58, 0x59, 0x5a, 0x63, 0x64, 0x65, 0x66, 0x67, 0x68, 0x69, 0x6a, 0x73, 0x74, 0x75,
+            0x76, 0x77, 0x78, 0x79, 0x7a, 0x83, 0x84, 0x85, 0x86, 0x87, 0x88, 0x89, 0x8a, 0x92,
+            0x93, 0x94, 0x95, 0x96, 0x97, 0x98, 0x99, 0x9a, 0xa2, 0xa3, 0xa4, 0xa5, 0xa6, 0xa7,
+            0xa8, 0xa9, 0xaa, 0xb2, 0xb3, 0xb4, 0xb5, 0xb6, 0xb7, 0xb8, 0xb9, 0xba, 0xc2, 0xc3,
+            0xc4, 0xc5, 0xc6, 0xc7, 0xc8, 0xc9, 0xca, 0xd2, 0xd3, 0xd4, 0xd5, 0xd6, 0xd7, 0xd8,
+            0xd9, 0xda, 0xe1, 0xe2, 0xe3, 0xe4, 0xe5, 0xe6, 0xe7, 0xe8, 0xe9, 0xea, 0xf1, 0xf2,
+            0xf3, 0xf4, 0xf5, 0xf6, 0xf7, 0xf8, 0xf9, 0xfa,
+        ],
+    ),
+    (
+        0x11,
+        [0, 2, 1, 2, 4, 4, 3, 4, 7, 5, 4, 4, 0, 1, 2, 119],
+        &[
+            0x00, 0x01, 0x02, 0x03, 0x11, 0x04, 0x05, 0x21, 0x31, 0x06, 0x12, 0x41, 0x51, 0x07,
+            0x61, 0x71, 0x13, 0x22, 0x32, 0x81, 0x08, 0x14, 0x42, 0x91, 0xa1, 0xb1, 0xc1, 0x09,
+            0x23, 0x33, 0x52, 0xf0, 0x15, 0x62, 0x72, 0xd1, 0x0a, 0x16, 0x24, 0x34, 0xe1, 0x25,
+            0xf1, 0x17, 0x18, 0x19, 0x1a, 0x26, 0x27, 0x28, 0x29, 0x2a, 0x35, 0x36, 0x37, 0x38,
+            0x39, 0x3a, 0x43, 0x44, 0x45, 0x46, 0x47, 0x48, 0x49, 0x4a, 0x53, 0x54, 0x55, 0x56,
+            0x57, 0x58, 0x59, 0x5a, 0x63, 0x64, 0x65, 0x66, 0x67, 0x68, 0x69, 0x6a, 0x73, 0x74,
+            0x75, 0x76, 0x77, 0x78, 0x79, 0x7a, 0x82, 0x83, 0x84, 0x85, 0x86, 0x87, 0x88, 0x89,
+            0x8a, 0x92, 0x93, 0x94, 0x95, 0x96, 0x97, 0x98, 0x99, 0x9a, 0xa2, 0xa3, 0xa4, 0xa5,
+            0xa6, 0xa7, 0xa8, 0xa9, 0xaa, 0xb2, 0xb3, 0xb4, 0xb5, 0xb6, 0xb7, 0xb8, 0xb9, 0xba,
+            0xc2, 0xc3, 0xc4, 0xc5, 0xc6, 0xc7, 0xc8, 0xc9, 0xca, 0xd2, 0xd3, 0xd4, 0xd5, 0xd6,
+            0xd7, 0xd8, 0xd9, 0xda, 0xe2, 0xe3, 0xe4, 0xe5, 0xe6, 0xe7, 0xe8, 0xe9, 0xea, 0xf2,
+            0xf3, 0xf4, 0xf5, 0xf6, 0xf7, 0xf8, 0xf9, 0xfa,
+        ],
+    ),
+];
+const LEVELS: [u8; 12] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11];
+
+fn standard_tables() -> [[Option<Huffman>; 4]; 2] {
+    let mut tables = <[[Option<Huffman>; 4]; 2]>::default();
+    for (info, counts, symbols) in &STANDARD {
+        tables[usize::from(info >> 4)][usize::from(info & 15)] = Huffman::new(counts, symbols);
+    }
+    tables
+}
+
+/// `bytes` of a picture without Huffman tables, with the standard ones put in after its first marker.
+pub fn with_standard_tables(bytes: &[u8]) -> Vec<u8> {
+    let mut segment = Vec::new();
+    for (info, counts, symbols) in &STANDARD {
+        segment.push(*info);
+        segment.extend(counts);
+        segment.extend(*symbols);
+    }
+    let length = (segment.len() as u16 + 2).to_be_bytes();
+    let (first, rest) = bytes.split_at(bytes.len().min(2));
+    [first, &[0xff, 0xc4], &length, &segment, rest].concat()
+}

@@ -1,0 +1,236 @@
+//! `onelook-edge run`: frames, commands and signals go into [`Live`]; events, pictures and word to systemd
+//! come out. Nothing here decides anything, and nothing waits for longer than a moment.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Receiver;
+use std::time::{Duration, Instant};
+
+use crate::camera::{self, Camera, CameraState};
+use crate::control::Request;
+use crate::event::{CameraCounts, Event, Events, Health, Stages};
+use crate::frame::Frame;
+use crate::live::{Live, LiveError};
+use crate::notify::Notify;
+use crate::overlay::{Sight, Tone};
+use crate::screen::Screen;
+
+/// So long a frame is waited for before commands and the watchdog have their turn.
+const GLANCE: Duration = Duration::from_millis(50);
+/// So long the last events have to be written.
+const FLUSH: Duration = Duration::from_millis(500);
+
+/// Why the loop ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// A frame could not be looked at.
+    #[error(transparent)]
+    Live(#[from] LiveError),
+    /// Events could not be written.
+    #[error("events cannot be written: {0}")]
+    Events(#[source] io::Error),
+}
+
+/// Runs until the source ends, a command says so, or `stop` is set.
+///
+/// # Errors
+/// [`RunError`]; everything that was learned is on the disk all the same.
+pub fn run(
+    live: &mut Live,
+    camera: &mut Camera,
+    screens: &mut [Screen],
+    commands: &Receiver<Request>,
+    mut events: Events,
+    health_every: Duration,
+    stop: &AtomicBool,
+) -> Result<(), RunError> {
+    let mut notify = Notify::from_environment();
+    let mut pace = Pace::new();
+    let mut last: Option<Arc<Frame>> = None;
+    let mut reported = Instant::now();
+    told(notify.ready());
+    let mut goes_on = true;
+    while goes_on && !stop.load(Ordering::Relaxed) {
+        match camera.newest(GLANCE) {
+            camera::Seen::Frame(shot) => {
+                pace.frame();
+                last = Some(Arc::clone(&shot.frame));
+                if matches!(camera.state(), CameraState::Frozen | CameraState::Black) {
+                    live.pass_over();
+                    let sight = state_sight(camera.state());
+                    show(screens, &shot.frame, &sight);
+                } else {
+                    let seen = live.see(&shot.frame, shot.decoding)?;
+                    let started = Instant::now();
+                    match live.just_taken(started) {
+                        Some((frame, sight)) => show(screens, frame, &sight),
+                        None if screens.is_empty() => {}
+                        None => {
+                            let fps = Some(pace.fps() as f32);
+                            let sight = Sight {
+                                fps,
+                                ..live.sight(&seen)
+                            };
+                            show(screens, &shot.frame, &sight);
+                        }
+                    }
+                    live.timed(Stages {
+                        draw: started.elapsed().as_secs_f64() * 1e3,
+                        ..seen.stages
+                    });
+                }
+            }
+            camera::Seen::State(state) => {
+                let (word, words) = named(&state);
+                report(&mut events, &camera_event(word, words))?;
+                let is_up = matches!(state, CameraState::Live { .. } | CameraState::Opened { .. });
+                if let Some(frame) = last.as_ref().filter(|_| !is_up) {
+                    show(screens, frame, &state_sight(&state));
+                }
+            }
+            camera::Seen::Nothing => {}
+            camera::Seen::Ended => {
+                report(
+                    &mut events,
+                    &camera_event("ended", camera.name().to_owned()),
+                )?;
+                goes_on = false;
+            }
+        }
+        for request in commands.try_iter() {
+            let health = health(live, camera, &pace, &events);
+            goes_on &= live.obey(request, &health);
+        }
+        live.tick(Instant::now());
+        for event in live.events() {
+            report(&mut events, &event)?;
+        }
+        if reported.elapsed() >= health_every {
+            reported = Instant::now();
+            let health = health(live, camera, &pace, &events);
+            report(&mut events, &Event::Health(health))?;
+        }
+        told(notify.alive());
+    }
+    let health = health(live, camera, &pace, &events);
+    report(&mut events, &Event::Health(health))?;
+    told(notify.stopping());
+    if !events.flush(FLUSH) {
+        return Err(RunError::Events(io::ErrorKind::TimedOut.into()));
+    }
+    Ok(())
+}
+
+fn report(events: &mut Events, event: &Event) -> Result<(), RunError> {
+    events.report(event).map_err(RunError::Events)
+}
+
+/// systemd that cannot be told is no reason to stop seeing.
+fn told(said: io::Result<()>) {
+    if let Err(error) = said {
+        eprintln!("warning: systemd cannot be told: {error}");
+    }
+}
+
+fn show(screens: &mut [Screen], frame: &Arc<Frame>, sight: &Sight) {
+    for screen in screens {
+        if let Some(changed) = screen.show(frame, sight) {
+            eprintln!("screen: {changed}");
+        }
+    }
+}
+
+fn camera_event(state: &'static str, words: String) -> Event {
+    Event::Camera { state, words }
+}
+
+/// A camera's state in one stable word, and for people.
+fn named(state: &CameraState) -> (&'static str, String) {
+    match state {
+        CameraState::Opening => ("opening", String::new()),
+        CameraState::Opened { what } => ("opened", what.clone()),
+        CameraState::Live { width, height } => ("live", format!("{width}x{height}")),
+        CameraState::Frozen => ("frozen", "the same picture again and again".to_owned()),
+        CameraState::Black => ("black", "nothing but black".to_owned()),
+        CameraState::Stalled { why } => ("stalled", why.clone()),
+        CameraState::Lost { why, again } => {
+            let words = format!("{why}; tried again in {:.1} s", again.as_secs_f64());
+            ("lost", words)
+        }
+    }
+}
+
+fn state_sight(state: &CameraState) -> Sight {
+    let (word, words) = named(state);
+    Sight {
+        state: words,
+        ..Sight::saying(&format!("camera {word}"), Tone::Nothing)
+    }
+}
+
+fn health(live: &Live, camera: &Camera, pace: &Pace, events: &Events) -> Health {
+    let camera::Counts {
+        captured,
+        shown,
+        damaged,
+        dropped,
+        reopened,
+    } = camera.counts();
+    let uptime_s = events.now_s();
+    Health {
+        uptime_s,
+        fps: pace.fps(),
+        resident_bytes: resident_bytes(),
+        camera: CameraCounts {
+            captured,
+            shown,
+            damaged,
+            dropped,
+            reopened,
+        },
+        events_lost: events.lost(),
+        ..live.health()
+    }
+}
+
+/// Resident memory of this process; 0 where the system does not tell.
+fn resident_bytes() -> u64 {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    let pages = statm.split(' ').nth(1).and_then(|pages| pages.parse().ok());
+    pages.map_or(0, |pages: u64| pages * rustix::param::page_size() as u64)
+}
+
+/// How many frames came in the last seconds.
+struct Pace {
+    /// Frames of the second that is not over, and when it began.
+    counting: (u32, Instant),
+    fps: Option<f64>,
+}
+
+impl Pace {
+    fn new() -> Self {
+        Self {
+            counting: (0, Instant::now()),
+            fps: None,
+        }
+    }
+
+    fn frame(&mut self) {
+        self.counting.0 += 1;
+        if self.counting.1.elapsed() >= Duration::from_secs(1) {
+            self.fps = Some(self.fps());
+            self.counting = (0, Instant::now());
+        }
+    }
+
+    /// Of the last whole second, or of the one that has begun where that is longer.
+    fn fps(&self) -> f64 {
+        let (frames, since) = self.counting;
+        let seconds = since.elapsed().as_secs_f64();
+        match self.fps {
+            Some(fps) if seconds < 1.0 => fps,
+            _ => f64::from(frames) / seconds.max(1e-3),
+        }
+    }
+}
