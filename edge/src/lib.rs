@@ -3,7 +3,7 @@
 //! The journey of a frame: [`camera`] gives a [`frame`], [`locate`] finds the mark in it, [`preprocess`]
 //! makes the patch, [`model`] embeds it as a probe, [`gallery`] finds the nearest enrolled class under
 //! the [`head`], [`decide`] says match or unknown, [`overlay`] draws it. [`search`] rules out most of a large gallery, in the loops of [`kernel`]. [`store`] keeps the
-//! gallery, [`whole`] writes files, [`demo`], [`bench`] and [`cli`] are what a person sees.
+//! gallery, [`whole`] writes files, [`demo`], [`mod@bench`] and [`cli`] are what a person sees.
 
 pub mod bench;
 pub mod camera;
