@@ -1,14 +1,17 @@
 //! onelook-edge: learns a new class from one look, on the device, offline.
 //!
-//! The journey of a frame: [`camera`] gives a [`frame`], whole as [`jpeg`] tells, [`locate`] finds the mark in it, [`preprocess`]
-//! makes the patch, [`model`] embeds it as a probe, [`gallery`] finds the nearest enrolled class under
-//! the [`head`], [`decide`] says match or unknown, [`overlay`] draws it, a [`screen`] shows it. [`quality`]
-//! says what is not good enough, [`steady`] decides over several frames, [`teach`] takes the look that is
-//! learned, [`search`] rules out most of a large gallery. The loops that a
-//! processor runs best are in [`kernel`], which [`plan`] and [`search`] are made of. [`live`] is all of
-//! that for one frame or command, [`run`] feeds it: frames, commands from [`control`], [`keys`] and a
-//! [`button`]; out come [`event`]s, pictures, and word to systemd ([`notify`]). [`config`] has the numbers,
-//! [`store`] keeps the gallery, [`whole`] writes files, [`demo`], [`bench`] and [`cli`] are what a person sees.
+//! The journey of a frame: [`camera`] gives a [`frame`] (whole, as [`jpeg`] tells), [`locate`] finds the
+//! mark in it, [`quality`] says what is not good enough, [`preprocess`] makes the patch, [`model`] embeds
+//! it as a probe, [`gallery`] finds the nearest enrolled class under the [`head`], [`decide`] says match
+//! or unknown and [`steady`] does so over several frames, [`overlay`] draws it, a [`screen`] shows it.
+//!
+//! What a device does all day: [`live`] is all of that for one frame or one command, and [`teach`] takes the
+//! look that is learned. [`run`] feeds it with frames and with commands from [`control`], [`keys`] and a
+//! [`button`]; out come [`event`]s, pictures, and word to systemd ([`notify`]). [`config`] has its numbers.
+//!
+//! [`store`] keeps the gallery, [`whole`] writes files. The inner loops are in [`kernel`]: a [`plan`] is a
+//! network made of them, a [`search`] rules out most of a large gallery with them, [`mod@bench`] measures
+//! them. [`demo`] and [`cli`] are what a person sees.
 
 pub mod bench;
 pub mod button;
