@@ -377,7 +377,8 @@ impl View<'_> {
 
     /// Whether two boxes of ink are of one mark: near to one another, or with even ground between.
     fn together(&self, a: Stand, b: Stand, ground: &[u8]) -> bool {
-        let alike = a.ground.min(b.ground) / a.ground.max(b.ground).max(1.0);
+        let alike = |a: f32, b: f32| a.min(b) / a.max(b).max(0.01);
+        let grounds = alike(a.ground, b.ground);
         let (a, b) = (a.bounds, b.bounds);
         let gap = |i: usize| {
             let (low, high) = (a[i].max(b[i]), a[i + 2].min(b[i + 2]));
@@ -385,7 +386,7 @@ impl View<'_> {
         };
         let side = |r: [usize; 4]| (r[2] - r[0] + 1).max(r[3] - r[1] + 1);
         let (gap, size) = (gap(0).max(gap(1)), side(a).max(side(b)));
-        if 6 * gap <= size && alike > 0.6 {
+        if 6 * gap <= size && grounds > 0.4 {
             return true;
         }
         // Dots may be far apart, for what they are.
@@ -405,7 +406,6 @@ impl View<'_> {
                 f32::from(ground[y as usize * self.width + x as usize].max(1))
             })
             .collect();
-        let alike = |a: f32, b: f32| a.min(b) / a.max(b);
         let soft = (3..line.len()).all(|i| alike(line[i], line[i - 3]) > 0.85);
         let darkest = line.iter().copied().fold(f32::INFINITY, f32::min);
         let lightest = line.iter().copied().fold(0.0, f32::max);
@@ -458,11 +458,12 @@ impl View<'_> {
         for at in group.iter().flat_map(|patch| &patch.places) {
             histogram[unlike[*at] as usize] += 1;
         }
-        let contrast = top_tenth(&histogram)?;
+        let contrast = reached_by(&histogram, 10)?;
         // Ink is what is nearer to full contrast than to paper.
         let is_ink = |at: usize| 2 * u32::from(unlike[at]) >= contrast;
         let (mut bounds, mut count) = (None, 0.0f32);
         let (mut inked, mut under) = (0.0, 0.0);
+        let mut papers = [0u32; 256];
         let mut difference = 0.0;
         for &at in group
             .iter()
@@ -472,7 +473,9 @@ impl View<'_> {
             let (x, y) = (at % width, at / width);
             bounds = Some(bounds.map_or([x, y, x, y], |all| around(all, [x, y, x, y])));
             inked += f32::from(smooth[at]);
-            under += f32::from(ground[at].max(DARKEST));
+            let paper = ground[at].max(DARKEST);
+            under += f32::from(paper);
+            papers[usize::from(paper)] += 1;
             difference += f32::from(smooth[at].abs_diff(ground[at]));
             count += 1.0;
         }
@@ -492,10 +495,21 @@ impl View<'_> {
         let along_x = (ring[0]..=ring[2]).flat_map(|x| [(x, ring[1]), (x, ring[3])]);
         let along_y = (ring[1]..=ring[3]).flat_map(|y| [(ring[0], y), (ring[2], y)]);
         let paper = (under / count).max(1.0);
+        // In a shadow and out of it there are two.
+        let lightest = reached_by(&papers, 10)? as f32;
+        papers.reverse();
+        let darkest = 255.0 - reached_by(&papers, 10)? as f32;
+        // A shadow leaves so much of the light; what is darker yet is another thing.
+        let in_two_lights = (0.4..0.6).contains(&(darkest / lightest));
+        let (darkest, lightest) = if in_two_lights {
+            (darkest, lightest)
+        } else {
+            (paper, paper)
+        };
         let (mut alike, mut all) = (0, 0);
         for (x, y) in along_x.chain(along_y) {
             let level = f32::from(smooth[y * width + x]);
-            alike += u32::from(level > 0.6 * paper && 0.6 * level < paper);
+            alike += u32::from(level > 0.6 * darkest && 0.6 * level < lightest);
             all += 1;
         }
         if 10 * alike < 6 * all {
@@ -712,13 +726,13 @@ impl Patch {
     }
 }
 
-/// What a tenth of all counted levels reach; `None` of none.
-fn top_tenth(histogram: &[u32; 256]) -> Option<u32> {
+/// What one of `share` of all counted levels reaches; `None` of none.
+fn reached_by(histogram: &[u32; 256], share: u32) -> Option<u32> {
     let all: u32 = histogram.iter().sum();
     let mut above = 0;
     (0..256u32).rev().find(|&level| {
         above += histogram[level as usize];
-        above > 0 && above * 10 >= all
+        above > 0 && above * share >= all
     })
 }
 
@@ -1028,6 +1042,20 @@ mod tests {
             let ink = mark.ink(level, x as f32 + 0.5, y as f32 + 0.5);
             assert!((ink - is_ink).abs() < 0.15, "{ink} at {x}, {y}");
         }
+    }
+
+    #[test]
+    fn a_hard_and_deep_shadow_through_the_mark_does_not_cut_it() {
+        // It leaves 0.45 of the light and begins within four pixels, across and along the L.
+        let shade = |v: f32| 1.0 - 0.55 * (v / 4.0).clamp(0.0, 1.0);
+        found_at(
+            &on_a_desk(0.1, 0.9, 0.4, |_, y| shade(y - 70.0)),
+            &expected(),
+        );
+        found_at(
+            &on_a_desk(0.1, 0.9, 0.4, |x, y| shade(x + y - 170.0)),
+            &expected(),
+        );
     }
 
     #[test]
