@@ -9,12 +9,14 @@
 //! frames.
 //!
 //! What is promised of a frame: it is whole. A JPEG had all its parts and as many coded blocks as its
-//! size needs ([`crate::jpeg`]), a raw picture all its bytes; its size is that of the stream, where a new
-//! size is believed at the third picture in a row that has it. What is not whole is counted, skipped and
+//! size needs ([`crate::jpeg`]), a raw picture all its bytes; its size is that of the stream, which is
+//! believed at the second picture and another one at its third in a row. What is not whole is counted, skipped and
 //! never shown. A bit that flips inside coded data and still decodes is beyond any reader.
 
 mod capture;
 mod child;
+#[cfg(test)]
+mod faults;
 mod files;
 mod http;
 mod mjpeg;
@@ -156,8 +158,8 @@ pub enum CameraState {
     },
 }
 
-/// What became of the pictures so far. `captured` is the sum of the next three, and one more while
-/// a picture waits.
+/// What became of the pictures so far. `captured` is the sum of the next three and of what
+/// waits: the newest, and pictures whose size is not believed yet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Pictures that came, good or not.
@@ -433,7 +435,7 @@ impl Camera {
                 Taken::Ended => {
                     let verdict = self.judge.ended(now);
                     if verdict.show.is_empty() {
-                        self.refused(verdict.refused);
+                        self.follow(verdict);
                         return Seen::Ended;
                     }
                     verdict
@@ -455,22 +457,18 @@ impl Camera {
             Report::Opened { what, sizes } => self.judge.opened(what, sizes, now),
             Report::Lost { why, again } => self.judge.lost(CameraState::Lost { why, again }, now),
         };
-        self.dropped += u64::from(held.is_some());
+        self.dropped += held;
         self.judge.state().clone()
     }
 
     fn follow(&mut self, verdict: Verdict) {
-        self.refused(verdict.refused);
+        for why in verdict.refused {
+            self.refuse(why);
+        }
         self.ready.extend(verdict.show);
         if matches!(self.feed, Feed::Live(_)) && self.ready.len() > 1 {
             self.dropped += self.ready.len() as u64 - 1;
             self.ready.drain(..self.ready.len() - 1);
-        }
-    }
-
-    fn refused(&mut self, why: Option<String>) {
-        if let Some(why) = why {
-            self.refuse(why);
         }
     }
 

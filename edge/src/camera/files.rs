@@ -150,12 +150,8 @@ fn play(reel: Reel, name: &str, wanted: &Wanted) -> Result<Feed, CameraError> {
     };
     let looped = wanted.looped;
     let Some(fps) = wanted.fps else {
-        return Ok(Feed::InOrder(InOrder {
-            opened: Some(Report::Opened { what, sizes }),
-            pictures: Some(Box::new(Rounds::new(first, reel, looped))),
-            counts: Counts::default(),
-            last_damage: None,
-        }));
+        let pictures = Box::new(Rounds::new(first, reel, looped));
+        return Ok(Feed::InOrder(InOrder::new(what, sizes, pictures)));
     };
     drop(first);
     let interval = Duration::from_secs_f64(1.0 / fps.clamp(1e-3, 1e4));
@@ -227,6 +223,15 @@ pub(super) struct InOrder {
 }
 
 impl InOrder {
+    pub(super) fn new(what: String, sizes: Sizes, pictures: Pictures) -> Self {
+        Self {
+            opened: Some(Report::Opened { what, sizes }),
+            pictures: Some(pictures),
+            counts: Counts::default(),
+            last_damage: None,
+        }
+    }
+
     pub(super) fn take(&mut self) -> Taken {
         if let Some(report) = self.opened.take() {
             return Taken::Report(report);

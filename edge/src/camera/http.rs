@@ -23,13 +23,14 @@ const MOST_CONNECTING: Duration = Duration::from_secs(5);
 pub(super) fn open(address: &Address, slot: &Arc<Slot>) -> io::Result<Opened> {
     let mut stream = connect(address)?;
     stream.set_write_timeout(Some(MOST_CONNECTING))?;
-    write!(
-        stream,
+    // In one piece: a server may answer and hang up after its first line.
+    let request = format!(
         "GET {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: onelook-edge\r\nAccept: multipart/x-mixed-replace, */*\r\n\
          Connection: close\r\n\r\n",
         address.path,
         address.authority()
-    )?;
+    );
+    stream.write_all(request.as_bytes())?;
     let mut answer = BufReader::with_capacity(1 << 16, Patient::new(stream, slot));
     let head = Head::read(&mut answer)?;
     let pictures: Pictures = if head.chunked {
@@ -429,7 +430,7 @@ mod tests {
             answered(&[head, &body.concat()[..]].concat()).unwrap(),
             [one, two]
         );
-        let broken = answered(&[&head[..], b"9\r\n", &picture(1), b"xx"].concat()).unwrap();
+        let broken = answered(&[&head[..], b"9\r\n", &picture(1), b"xx\r\n"].concat()).unwrap();
         assert_eq!(broken.len(), 2);
         assert_eq!(broken[0], picture(1));
         assert!(String::from_utf8_lossy(&broken[1]).contains("chunk"));

@@ -12,6 +12,10 @@ use crate::frame::Frame;
 const DARK: u8 = 32;
 /// One sample in so many may be brighter, and it is dark all the same.
 const BRIGHT_ONE_IN: usize = 1000;
+/// So many pictures in a row make a size the stream's at its beginning.
+const BEGUN: usize = 2;
+/// So many make another size the stream's: damage may well hit the same bits twice.
+const CHANGED: usize = 3;
 /// So many samples are looked at.
 const SAMPLES: usize = 10_000;
 
@@ -20,8 +24,8 @@ const SAMPLES: usize = 10_000;
 pub(super) struct Verdict {
     /// The older first; the one before this was held until its size was confirmed.
     pub show: Vec<Shot>,
-    /// A frame that was held for its size, which nobody confirmed.
-    pub refused: Option<String>,
+    /// Why frames are not shown: of a size that nothing confirmed.
+    pub refused: Vec<String>,
     pub state: Option<CameraState>,
 }
 
@@ -32,7 +36,8 @@ pub(super) struct Judge {
     live: bool,
     sizes: Sizes,
     believed: Option<(usize, usize)>,
-    held: Option<Shot>,
+    /// Of another size than is believed, all of the same.
+    held: Vec<Shot>,
     last: Option<Arc<Frame>>,
     same_since: Option<Instant>,
     black_since: Option<Instant>,
@@ -49,7 +54,7 @@ impl Judge {
             live,
             sizes: Sizes::Steady,
             believed: None,
-            held: None,
+            held: Vec::new(),
             last: None,
             same_since: None,
             black_since: None,
@@ -63,8 +68,9 @@ impl Judge {
         &self.state
     }
 
-    /// The source was opened: what was known of the one before is void. What was held is given back.
-    pub(super) fn opened(&mut self, what: String, sizes: Sizes, now: Instant) -> Option<Shot> {
+    /// The source was opened: what was known of the one before is void. Returns how many frames
+    /// were held.
+    pub(super) fn opened(&mut self, what: String, sizes: Sizes, now: Instant) -> u64 {
         self.sizes = sizes;
         self.believed = match sizes {
             Sizes::Announced(width, height) => Some((width, height)),
@@ -72,14 +78,14 @@ impl Judge {
         };
         self.forget(now);
         self.state = CameraState::Opened { what };
-        self.held.take()
+        std::mem::take(&mut self.held).len() as u64
     }
 
-    /// The source is gone. What was held is given back.
-    pub(super) fn lost(&mut self, state: CameraState, now: Instant) -> Option<Shot> {
+    /// The source is gone. Returns how many frames were held.
+    pub(super) fn lost(&mut self, state: CameraState, now: Instant) -> u64 {
         self.forget(now);
         self.state = state;
-        self.held.take()
+        std::mem::take(&mut self.held).len() as u64
     }
 
     fn forget(&mut self, now: Instant) {
@@ -92,25 +98,28 @@ impl Judge {
 
     /// A whole frame came.
     pub(super) fn whole(&mut self, shot: Shot, now: Instant) -> Verdict {
-        let size = (shot.frame.width(), shot.frame.height());
+        let size = size_of(&shot);
         let mut verdict = Verdict::default();
-        let held = self.held.take();
-        let held_size = held
-            .as_ref()
-            .map(|held| (held.frame.width(), held.frame.height()));
         if self.sizes == Sizes::Any || self.believed == Some(size) {
-            verdict.refused = held_size.map(|held| self.unlike(held));
-        } else if held_size == Some(size) {
-            self.believed = Some(size);
-            verdict.show.extend(held);
+            verdict.refused = self.refuse_held();
         } else if matches!(self.sizes, Sizes::Announced(..)) {
-            verdict.refused = Some(self.unlike(size));
+            verdict.refused.push(self.unlike(size));
             return verdict;
         } else {
-            // Neither is confirmed; the later one may be.
-            verdict.refused = held_size.map(|held| self.unlike(held));
-            self.held = Some(shot);
-            return verdict;
+            if self.held.first().is_some_and(|held| size_of(held) != size) {
+                verdict.refused = self.refuse_held();
+            }
+            let confirmed = if self.believed.is_some() {
+                CHANGED
+            } else {
+                BEGUN
+            };
+            if self.held.len() + 1 < confirmed {
+                self.held.push(shot);
+                return verdict;
+            }
+            self.believed = Some(size);
+            verdict.show = std::mem::take(&mut self.held);
         }
         verdict.state = self.good(&shot.frame, size, now);
         verdict.show.push(shot);
@@ -120,16 +129,18 @@ impl Judge {
     /// The stream is at its end: a single frame has nothing to be unlike.
     pub(super) fn ended(&mut self, now: Instant) -> Verdict {
         let mut verdict = Verdict::default();
-        if let Some(held) = self.held.take() {
-            let size = (held.frame.width(), held.frame.height());
-            if self.believed.is_none() {
-                verdict.state = self.good(&held.frame, size, now);
-                verdict.show.push(held);
-            } else {
-                verdict.refused = Some(self.unlike(size));
-            }
+        if self.believed.is_some() {
+            verdict.refused = self.refuse_held();
+        } else if let Some(held) = self.held.pop() {
+            verdict.state = self.good(&held.frame, size_of(&held), now);
+            verdict.show.push(held);
         }
         verdict
+    }
+
+    fn refuse_held(&mut self) -> Vec<String> {
+        let held = std::mem::take(&mut self.held);
+        held.iter().map(|held| self.unlike(size_of(held))).collect()
     }
 
     fn unlike(&self, (width, height): (usize, usize)) -> String {
@@ -216,6 +227,10 @@ impl Judge {
     }
 }
 
+fn size_of(shot: &Shot) -> (usize, usize) {
+    (shot.frame.width(), shot.frame.height())
+}
+
 /// Whether hardly a sample is bright.
 fn is_dark(frame: &Frame) -> bool {
     let channels = frame.channels();
@@ -231,4 +246,138 @@ fn is_dark(frame: &Frame) -> bool {
         bright += usize::from(luma(pixel) > u32::from(DARK));
     }
     bright * BRIGHT_ONE_IN <= seen
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    struct Told {
+        judge: Judge,
+        start: Instant,
+    }
+
+    impl Told {
+        fn of(sizes: Sizes) -> Self {
+            let start = Instant::now();
+            let mut judge = Judge::new(&Patience::default(), true, start);
+            judge.opened("a camera".to_owned(), sizes, start);
+            Self { judge, start }
+        }
+
+        fn at(&self, seconds: f64) -> Instant {
+            self.start + Duration::from_secs_f64(seconds)
+        }
+
+        fn whole(&mut self, seconds: f64, frame: Frame) -> Verdict {
+            let now = self.at(seconds);
+            let shot = Shot {
+                frame: Arc::new(frame),
+                sequence: 0,
+                taken: now,
+                decoding: Duration::ZERO,
+            };
+            self.judge.whole(shot, now)
+        }
+    }
+
+    /// Bright, of an edge that tells it from others.
+    fn picture(width: usize, height: usize, edge: usize) -> Frame {
+        Frame::from_fn(width, height, |x, _| if x < edge { 90 } else { 200 })
+    }
+
+    fn live(width: usize, height: usize) -> Option<CameraState> {
+        Some(CameraState::Live { width, height })
+    }
+
+    #[test]
+    fn a_size_is_believed_at_the_second_picture_and_another_at_its_third() {
+        let mut told = Told::of(Sizes::Steady);
+        assert!(told.whole(0.0, picture(8, 6, 1)).show.is_empty());
+        let second = told.whole(0.1, picture(8, 6, 2));
+        assert_eq!((second.show.len(), second.state), (2, live(8, 6)));
+        for number in 1..3 {
+            let other = told.whole(0.2, picture(8, 5, number));
+            assert!(other.show.is_empty() && other.refused.is_empty());
+        }
+        let back = told.whole(0.3, picture(8, 6, 4));
+        assert_eq!(back.show.len(), 1);
+        assert_eq!(back.refused, ["a picture of 8x5 in a stream of 8x6"; 2]);
+        told.whole(0.4, picture(4, 4, 1));
+        told.whole(0.5, picture(4, 5, 1));
+        assert!(told.whole(0.6, picture(4, 5, 2)).show.is_empty());
+        let changed = told.whole(0.7, picture(4, 5, 3));
+        assert_eq!((changed.show.len(), changed.state), (3, live(4, 5)));
+    }
+
+    #[test]
+    fn an_announced_size_stands_and_a_single_picture_at_the_end_is_shown() {
+        let mut told = Told::of(Sizes::Announced(8, 6));
+        assert_eq!(told.whole(0.0, picture(8, 6, 1)).state, live(8, 6));
+        for time in [0.1, 0.2, 0.3] {
+            let other = told.whole(time, picture(4, 4, 1));
+            assert!(other.show.is_empty() && other.refused.len() == 1);
+        }
+        let mut single = Told::of(Sizes::Steady);
+        assert!(single.whole(0.0, picture(8, 6, 1)).show.is_empty());
+        let now = single.at(0.1);
+        assert_eq!(single.judge.ended(now).show.len(), 1);
+    }
+
+    #[test]
+    fn the_same_picture_for_three_seconds_is_frozen_until_another_comes() {
+        let mut told = Told::of(Sizes::Announced(8, 6));
+        told.whole(0.0, picture(8, 6, 1));
+        assert_eq!(told.whole(0.1, picture(8, 6, 1)).state, None);
+        assert_eq!(told.whole(3.0, picture(8, 6, 1)).state, None);
+        let frozen = told.whole(3.1, picture(8, 6, 1));
+        assert_eq!(
+            (frozen.state, frozen.show.len()),
+            (Some(CameraState::Frozen), 1)
+        );
+        assert_eq!(told.whole(3.2, picture(8, 6, 1)).state, None);
+        assert_eq!(told.whole(3.3, picture(8, 6, 2)).state, live(8, 6));
+    }
+
+    #[test]
+    fn two_seconds_of_darkness_are_black_and_say_more_than_frozen() {
+        let mut told = Told::of(Sizes::Announced(40, 50));
+        // One sample in a thousand is bright: two of 2,000.
+        let dark = |bright: usize| {
+            Frame::from_fn(
+                40,
+                50,
+                move |x, y| if y * 40 + x < bright { 255 } else { 32 },
+            )
+        };
+        told.whole(0.0, dark(2));
+        assert_eq!(told.whole(1.9, dark(2)).state, None);
+        assert_eq!(told.whole(2.0, dark(2)).state, Some(CameraState::Black));
+        assert_eq!(told.whole(9.0, dark(2)).state, None);
+        assert_eq!(told.whole(9.1, dark(3)).state, live(40, 50));
+    }
+
+    #[test]
+    fn silence_is_a_stall_with_what_came_instead() {
+        let mut told = Told::of(Sizes::Announced(8, 6));
+        assert_eq!(told.judge.idle(told.at(9.9)), None);
+        told.whole(0.0, picture(8, 6, 1));
+        assert_eq!(told.judge.idle(told.at(1.9)), None);
+        let why = "no picture for 2.0 s".to_owned();
+        assert_eq!(
+            told.judge.idle(told.at(2.0)),
+            Some(CameraState::Stalled { why })
+        );
+        assert_eq!(told.judge.idle(told.at(3.0)), None);
+        assert_eq!(told.whole(3.5, picture(8, 6, 2)).state, live(8, 6));
+        told.judge.damaged("it is cut off".to_owned());
+        let why = "no whole picture for 2.5 s: it is cut off".to_owned();
+        assert_eq!(
+            told.judge.idle(told.at(6.0)),
+            Some(CameraState::Stalled { why })
+        );
+        assert!(!told.judge.is_hopeless(told.at(7.4)));
+        assert!(told.judge.is_hopeless(told.at(7.5)));
+    }
 }
