@@ -100,12 +100,12 @@ impl Framebuffer {
 
     fn with_geometry(target: &Target, device: &Path, folder: &Path) -> Result<Self, ScreenError> {
         let geometry = Geometry::read(folder).map_err(|reason| ScreenError::Unfit {
-            target: target.clone(),
+            screen: target.to_string(),
             reason,
         })?;
         let file = OpenOptions::new().write(true).open(device);
         let file = file.map_err(|source| ScreenError::Io {
-            target: target.clone(),
+            screen: target.to_string(),
             doing: "cannot be opened (the user must be in the group video)".to_owned(),
             source,
         })?;
@@ -119,7 +119,7 @@ impl Framebuffer {
 
     fn write(&self) -> Result<(), ScreenError> {
         let failed = |source: io::Error| ScreenError::Io {
-            target: self.target.clone(),
+            screen: self.target.to_string(),
             doing: "cannot be written".to_owned(),
             source,
         };

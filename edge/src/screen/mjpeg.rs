@@ -77,7 +77,7 @@ pub struct Server {
 impl Server {
     pub fn open(target: &Target, address: SocketAddr) -> Result<Self, ScreenError> {
         let failed = |doing: &str, source: io::Error| ScreenError::Io {
-            target: target.clone(),
+            screen: target.to_string(),
             doing: doing.to_owned(),
             source,
         };
@@ -115,7 +115,7 @@ impl Place for Server {
                 ExtendedColorType::Rgb8,
             )
             .map_err(|error| ScreenError::Unfit {
-                target: self.target.clone(),
+                screen: self.target.to_string(),
                 reason: error.to_string(),
             })?;
         let mut newest = self.wall.newest();

@@ -35,7 +35,7 @@ const SPI_CHUNK_BYTES: usize = 4096;
 /// Where `target` is neither.
 pub fn open(target: &Target) -> Result<Box<dyn Place>, ScreenError> {
     let unfit = |reason: String| ScreenError::Unfit {
-        target: target.clone(),
+        screen: target.to_string(),
         reason,
     };
     let taken = |error: ButtonError| unfit(error.to_string());
@@ -159,7 +159,7 @@ impl<I: I2c> Monochrome<I> {
             .and_then(|()| self.panel.flush());
         self.ready = sent.is_ok();
         sent.map_err(|_| ScreenError::Unfit {
-            target: self.target.clone(),
+            screen: self.target.to_string(),
             reason: format!(
                 "no answer at {:#04x} (`i2cdetect -y` lists who answers)",
                 self.address
@@ -214,7 +214,7 @@ impl<S: SpiDevice, P: OutputPin, D: DelayNs> Colour<S, P, D> {
         });
         self.ready = sent.is_ok();
         sent.map_err(|reason| ScreenError::Unfit {
-            target: self.target.clone(),
+            screen: self.target.to_string(),
             reason,
         })
     }
@@ -449,8 +449,8 @@ mod tests {
         rotation: Rotation,
         resets: usize,
     ) -> (Colour<SpiMock<u8>, PinMock, NoopDelay>, PinMock) {
-        let reset = [State::Low, State::High].map(PinStep::set).repeat(resets);
-        let reset = PinMock::new(&reset);
+        let once = [State::Low, State::High].map(PinStep::set);
+        let reset = PinMock::new(&vec![once; resets].concat());
         let panel = Colour {
             target: "st7789:/dev/spidev0.0,dc=DC".parse().unwrap(),
             spi: SpiMock::new(&wire.spi),

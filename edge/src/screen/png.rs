@@ -24,7 +24,7 @@ pub struct Folder {
 impl Folder {
     pub fn open(target: &Target, folder: &Path, keep: usize) -> Result<Self, ScreenError> {
         let failed = |doing: &str, source: io::Error| ScreenError::Io {
-            target: target.clone(),
+            screen: target.to_string(),
             doing: doing.to_owned(),
             source,
         };
@@ -64,7 +64,7 @@ fn number(file: &str) -> Option<u64> {
 impl Place for Folder {
     fn show(&mut self, frame: &Frame, sight: &Sight) -> Result<(), ScreenError> {
         let failed = |doing: String, source: io::Error| ScreenError::Io {
-            target: self.target.clone(),
+            screen: self.target.to_string(),
             doing,
             source,
         };
@@ -84,7 +84,7 @@ impl Place for Folder {
         }
         let picture = Canvas::showing(frame, sight).into_frame();
         let bytes = picture.to_png().map_err(|error| ScreenError::Unfit {
-            target: self.target.clone(),
+            screen: self.target.to_string(),
             reason: error.to_string(),
         })?;
         let written = whole::write(&self.folder.join(&name), &bytes);
