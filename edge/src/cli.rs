@@ -389,13 +389,14 @@ impl Device {
         if !self.json {
             writeln!(out, "{}", bench::gallery::HEADINGS)?;
         }
-        for classes in sizes {
+        for classes in &sizes {
             for row in bench::gallery::search(&self.model, classes.get(), cores())? {
-                if self.json {
-                    writeln!(out, "{}", serde_json::to_string(&row)?)?;
-                } else {
-                    writeln!(out, "{row}")?;
-                }
+                self.done(serde_json::to_value(row)?, out, || row.to_string())?;
+            }
+        }
+        for classes in &sizes {
+            if let Some(kept) = bench::gallery::keep(&self.model, classes.get())? {
+                self.done(serde_json::to_value(kept)?, out, || kept.to_string())?;
             }
         }
         Ok(ExitCode::SUCCESS)

@@ -7,7 +7,7 @@
 //! learned, [`search`] rules out most of a large gallery, in the loops of [`kernel`]. [`live`] is all of
 //! that for one frame or command, [`run`] feeds it: frames, commands from [`control`], [`keys`] and a
 //! [`button`]; out come [`event`]s, pictures, and word to systemd ([`notify`]). [`config`] has the numbers,
-//! [`store`] keeps the gallery, [`whole`] writes files, [`demo`], [`bench`] and [`cli`] are what a person sees.
+//! [`store`] keeps the gallery, [`whole`] writes files, [`demo`], [`mod@bench`] and [`cli`] are what a person sees.
 
 pub mod bench;
 pub mod button;

@@ -2,7 +2,7 @@
 //! changes nothing that was acknowledged. Knows names, embeddings and the PNG of each crop:
 //! nothing of networks, thresholds or what a crop shows.
 //!
-//! One redb file behind [`pages`], which checks every page that is read: a damaged gallery, or one of
+//! One redb file behind `pages`, which checks every page that is read: a damaged gallery, or one of
 //! another model, stays as it was found. A change reads and writes only what it concerns, however
 //! large the gallery; crops are read where they are asked for.
 

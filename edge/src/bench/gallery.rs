@@ -1,4 +1,4 @@
-//! Searches of large galleries, against the rate at which this machine reads memory: both are timed
+//! Large galleries on disk, and searches of them against the rate at which this machine reads memory: both are timed
 //! turn by turn, so that whatever else it does meanwhile slows both.
 //!
 //! Classes are made up as the model would see them. Marks are drawn at random, each twice in
@@ -7,6 +7,7 @@
 
 use std::error::Error;
 use std::fmt;
+use std::fs;
 use std::hint::black_box;
 use std::num::NonZeroUsize;
 use std::thread;
@@ -19,6 +20,7 @@ use crate::frame::Frame;
 use crate::gallery::Gallery;
 use crate::model::Model;
 use crate::preprocess;
+use crate::store::{Store, Template};
 
 const MARKS: usize = 1000;
 const PROBES: usize = 100;
@@ -26,6 +28,81 @@ const PROBES: usize = 100;
 const READ_BYTES: usize = 256 << 20;
 /// Rounds of one read and as many searches as make about a read.
 const ROUNDS: usize = 15;
+
+/// The largest gallery that is written to disk.
+const MOST_KEPT: usize = 100_000;
+const KEPT_AT_ONCE: usize = 5_000;
+const CROP_BYTES: usize = 600;
+const ENROLLMENTS: usize = 21;
+
+/// What a gallery on disk costs.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Kept {
+    /// Classes of one template and a crop each.
+    pub classes: usize,
+    /// Bytes of the file.
+    pub file_bytes: u64,
+    /// Reading it into memory, in milliseconds, median.
+    pub open_ms: f64,
+    /// Enrolling one more template, on the disk when it is done, in milliseconds, median.
+    pub enroll_ms: f64,
+}
+
+impl fmt::Display for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(
+            f,
+            "{} classes on disk: {:.1} MB, opened in {:.1} ms, one more enrolled in {:.1} ms",
+            self.classes,
+            self.file_bytes as f64 / 1e6,
+            self.open_ms,
+            self.enroll_ms
+        )
+    }
+}
+
+/// Keeps a gallery of so many classes in a temporary file; `None` beyond what is worth the disk.
+///
+/// # Errors
+/// The disk's.
+pub fn keep(model: &Model, classes: usize) -> Result<Option<Kept>, Box<dyn Error>> {
+    if classes > MOST_KEPT {
+        return Ok(None);
+    }
+    let mut random = Random(classes as u64);
+    let mut template = |class: usize| Template {
+        name: class.to_string(),
+        embedding: (0..model.dims()).map(|_| random.unit()).collect(),
+        crop_png: (0..CROP_BYTES).map(|_| random.next() as u8).collect(),
+    };
+    let folder = tempfile::tempdir()?;
+    let store = Store::at(folder.path().join("gallery.redb"));
+    for first in (0..classes).step_by(KEPT_AT_ONCE) {
+        let last = classes.min(first + KEPT_AT_ONCE);
+        let templates: Vec<Template> = (first..last).map(&mut template).collect();
+        store.enroll(model.id(), &templates)?;
+    }
+    let file_bytes = fs::metadata(store.path())?.len();
+    let (mut opens, mut enrolls) = (Vec::new(), Vec::new());
+    for more in 0..ENROLLMENTS {
+        let one = [template(classes + more)];
+        let started = Instant::now();
+        store.enroll(model.id(), &one)?;
+        enrolls.push(started.elapsed().as_secs_f64());
+        if more % 7 == 0 {
+            let started = Instant::now();
+            black_box(store.gallery(model.id(), model.dims())?);
+            opens.push(started.elapsed().as_secs_f64());
+        }
+    }
+    let median = |times| Spread::of(times).map_or(0.0, |spread| spread.median * 1e3);
+    Ok(Some(Kept {
+        classes,
+        file_bytes,
+        open_ms: median(opens),
+        enroll_ms: median(enrolls),
+    }))
+}
 
 /// The columns of [`Searched`], for people.
 pub const HEADINGS: &str =

@@ -7,7 +7,7 @@ use super::Isa;
 /// A row's length is a multiple of this.
 pub const LANES: usize = 32;
 
-/// `sums[i]` = sum over j of |probe[j] - rows[i * probe.len() + j]|.
+/// `sums[i]` = the sum over j of `|probe[j] - rows[i * probe.len() + j]|`.
 ///
 /// # Panics
 /// If `probe` is empty or no multiple of [`LANES`] long, if `rows` is not `sums.len()` rows of its
