@@ -243,3 +243,113 @@ impl Events {
         matches!(self.written.recv_timeout(patience), Ok(Ok(())))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::{Arc, Mutex};
+
+    /// What was written, a write at a time; waits before each while it is held.
+    #[derive(Clone, Default)]
+    struct Reader {
+        writes: Arc<Mutex<Vec<String>>>,
+    }
+
+    impl Write for Reader {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let text = String::from_utf8_lossy(bytes).into_owned();
+            self.writes.lock().unwrap().push(text);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn camera(words: &str) -> Event {
+        Event::Camera {
+            state: "live",
+            words: words.to_owned(),
+        }
+    }
+
+    #[test]
+    fn an_event_is_a_line_with_its_kind_its_fields_and_the_time() {
+        let reader = Reader::default();
+        let mut events = Events::to(reader.clone());
+        events.report(&camera("a\nb")).unwrap();
+        events
+            .report(&Event::Decision {
+                frame: 7,
+                shown: "match",
+                name: Some("cup".to_owned()),
+                p: Some(0.95),
+                runner_up: None,
+                threshold: 0.9,
+                bounds: Some([1.0, 2.0, 3.5, 4.0]),
+                frames: 3,
+            })
+            .unwrap();
+        events.report(&Event::Health(Health::default())).unwrap();
+        assert!(events.flush(Duration::from_secs(10)));
+        let written = reader.writes.lock().unwrap().clone();
+        assert!(
+            written[0].starts_with(r#"{"event":"camera","state":"live","words":"a\nb","t_s":"#)
+        );
+        let expected = concat!(
+            r#"{"event":"decision","frame":7,"shown":"match","name":"cup","p":0.95,"runner_up":null,"#,
+            r#""threshold":0.9,"box":[1.0,2.0,3.5,4.0],"frames":3,"t_s":"#
+        );
+        assert!(written[1].starts_with(expected), "{}", written[1]);
+        assert!(written[2].contains(r#""match":0.0"#) && written[2].contains(r#""camera":{"#));
+        assert!(written.iter().all(|line| line.ends_with("}\n")));
+    }
+
+    #[test]
+    fn a_reader_who_does_not_read_loses_events_and_stalls_nobody() {
+        let reader = Reader::default();
+        let held = reader.writes.lock().unwrap();
+        let mut events = Events::to(reader.clone());
+        for number in 0..3 * WAITING {
+            events.report(&camera(&number.to_string())).unwrap();
+        }
+        let lost = events.lost() as usize;
+        // What waits, and the one that is being written.
+        assert!((2 * WAITING - 1..=2 * WAITING).contains(&lost), "{lost}");
+        drop(held);
+        assert!(events.flush(Duration::from_secs(10)));
+        assert_eq!(reader.writes.lock().unwrap().len(), 3 * WAITING - lost);
+    }
+
+    #[test]
+    fn a_reader_who_went_away_is_an_error() {
+        struct Gone;
+        impl Write for Gone {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::BrokenPipe.into())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let mut events = Events::to(Gone);
+        let error = (0..1_000_000).find_map(|_| {
+            thread::yield_now();
+            events.report(&camera("")).err()
+        });
+        assert_eq!(error.unwrap().kind(), io::ErrorKind::BrokenPipe);
+    }
+
+    #[test]
+    fn the_median_of_each_step_is_its_own() {
+        let of = |embed, draw| Stages {
+            embed,
+            draw,
+            ..Stages::default()
+        };
+        let medians = Stages::medians(&[of(1.0, 9.0), of(5.0, 2.0), of(2.0, 3.0)]);
+        assert_eq!((medians.embed, medians.draw), (2.0, 3.0));
+        assert_eq!(Stages::medians([]), Stages::default());
+    }
+}

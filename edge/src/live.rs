@@ -976,3 +976,46 @@ impl Stopwatch {
         lap
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_guide_box_cuts_its_part_of_every_channel() {
+        let pixels = (0..4 * 3 * 3).map(|i| i as u8).collect();
+        let frame = Frame::new(4, 3, 3, pixels).unwrap();
+        let roi: Roi = "1,1,2,2".parse().unwrap();
+        let part = roi.cut(&frame).unwrap();
+        assert_eq!((part.width(), part.height(), part.channels()), (2, 2, 3));
+        // Rows of 12: from the second row's second pixel on.
+        let expected = [15, 16, 17, 18, 19, 20, 27, 28, 29, 30, 31, 32];
+        assert_eq!(part.pixels(), expected);
+        assert_eq!("2,1,3,1".parse::<Roi>().unwrap().cut(&frame), None);
+    }
+
+    #[test]
+    fn a_guide_box_is_four_numbers() {
+        for wrong in ["", "1,2,3", "1,2,3,4,5", "1,2,0,4", "-1,2,3,4", "a,b,c,d"] {
+            assert!(wrong.parse::<Roi>().is_err(), "{wrong}");
+        }
+        assert_eq!(
+            "80,60,160,120".parse::<Roi>().unwrap().to_string(),
+            "80,60,160,120"
+        );
+    }
+
+    #[test]
+    fn the_distance_of_the_threshold_is_where_p_is_on_it() {
+        let head = Head {
+            alpha: vec![1.0],
+            bias: 3.0,
+        };
+        for threshold in [0.1, 0.5, 0.906, 0.9999] {
+            let p = head.probability(limit(&head, threshold));
+            assert!((p - threshold).abs() < 1e-5, "{p}, {threshold}");
+        }
+        assert_eq!(limit(&head, 1.0), f32::NEG_INFINITY);
+        assert_eq!(limit(&head, 0.0), f32::INFINITY);
+    }
+}

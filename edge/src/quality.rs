@@ -11,6 +11,10 @@ use crate::preprocess::{self, Crop, InputSpec, Patch, Scaling};
 const ZOOM: usize = 2;
 /// Differences of neighbours below this share of the contrast are paper and noise, not edges.
 const FLAT: f32 = 0.15;
+/// From so much ink on, 0 to 1, the border of the picture has ink there...
+const INK: f32 = 0.5;
+/// ... and a stroke crosses it where so large a share of the crop's side has.
+const CUT_SHARE: f32 = 0.02;
 
 /// What was measured of a look.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -193,13 +197,158 @@ fn edge_width(levels: &[f32], side: usize) -> f32 {
     }
 }
 
-/// Whether the mark touches the picture's border, or there is ink on the border beside it.
+/// Whether the mark touches the picture's border, or there is ink on the border beside it: a stroke
+/// that runs out of the picture is not found as a part of the mark.
 fn is_cut_off(frame: &Frame, mark: &Mark, region: Bounds) -> bool {
     let (width, height) = (frame.width() as f32, frame.height() as f32);
     let Bounds { x, y, .. } = mark.bounds;
     let (right, bottom) = (x + mark.bounds.width, y + mark.bounds.height);
-    x <= 0.0 || y <= 0.0 || right >= width || bottom >= height || {
-        let _ = region;
-        false
+    if x <= 0.0 || y <= 0.0 || right >= width || bottom >= height {
+        return true;
+    }
+    let grey = frame.to_grey();
+    let is_ink = |x: usize, y: usize| {
+        let level = f32::from(grey.pixels()[y * grey.width() + x]);
+        mark.ink(level, x as f32 + 0.5, y as f32 + 0.5) > INK
+    };
+    let along = |low: f32, size: f32, limit: f32| {
+        low.clamp(0.0, limit - 1.0) as usize..(low + size).clamp(1.0, limit) as usize
+    };
+    let columns = || along(region.x, region.width, width);
+    let rows = || along(region.y, region.height, height);
+    let (last_x, last_y) = (frame.width() - 1, frame.height() - 1);
+    let least = (CUT_SHARE * region.width).max(1.0) as usize;
+    let runs = |ink: &mut dyn Iterator<Item = bool>| ink.filter(|is_ink| *is_ink).count() >= least;
+    (region.x < 0.0 && runs(&mut rows().map(|y| is_ink(0, y))))
+        || (region.x + region.width > width && runs(&mut rows().map(|y| is_ink(last_x, y))))
+        || (region.y < 0.0 && runs(&mut columns().map(|x| is_ink(x, 0))))
+        || (region.y + region.height > height && runs(&mut columns().map(|x| is_ink(x, last_y))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::locate;
+
+    fn spec() -> InputSpec {
+        InputSpec {
+            channels: 1,
+            side_px: 16,
+            crop: Crop::Mark { margin: 0.25 },
+            scaling: Scaling::InkIsOne,
+        }
+    }
+
+    /// A ring of strokes 6 wide around 60 x 60 at (50, 40), ink and paper as given, its edges a ramp
+    /// over so many pixels.
+    fn ring(paper: f32, ink: f32, ramp: f32) -> Frame {
+        Frame::from_fn(160, 140, |x, y| {
+            let (dx, dy) = ((x as f32 - 79.5).abs(), (y as f32 - 69.5).abs());
+            let outside = (dx.max(dy) - 27.0).abs() - 3.0;
+            let share = (0.5 - outside / ramp).clamp(0.0, 1.0);
+            (paper + (ink - paper) * share).round() as u8
+        })
+    }
+
+    fn measured(frame: &Frame) -> Quality {
+        of(frame, locate::mark(frame).as_ref(), &spec()).unwrap()
+    }
+
+    #[test]
+    fn a_ramp_is_as_wide_as_it_is_and_a_step_is_one_pixel() {
+        // Rows of 0, 1/4, 1/2, 3/4, 1, 1, 1, 1: four steps of a quarter.
+        let row = [0.0, 0.25, 0.5, 0.75, 1.0, 1.0, 1.0, 1.0];
+        assert!((edge_width(&row.repeat(8), 8) - 4.0).abs() < 1e-6);
+        let step = [0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0];
+        assert!((edge_width(&step.repeat(8), 8) - 1.0).abs() < 1e-6);
+        assert_eq!(edge_width(&[0.5; 64], 8), f32::INFINITY);
+    }
+
+    #[test]
+    fn blur_rises_with_the_width_of_edges_whatever_the_light() {
+        let blur = |paper, ink, ramp| measured(&ring(paper, ink, ramp)).blur_px;
+        let (sharp, soft, softer) = (
+            blur(220.0, 20.0, 1.0),
+            blur(220.0, 20.0, 6.0),
+            blur(220.0, 20.0, 12.0),
+        );
+        assert!(sharp < soft && soft < softer, "{sharp} {soft} {softer}");
+        // Half the light, and light ink on a dark card.
+        assert!((blur(110.0, 10.0, 6.0) / soft - 1.0).abs() < 0.05);
+        assert!((blur(60.0, 240.0, 6.0) / soft - 1.0).abs() < 0.1);
+    }
+
+    #[test]
+    fn contrast_and_scale_are_those_of_the_picture() {
+        let quality = measured(&ring(200.0, 50.0, 1.0));
+        assert!((quality.contrast - 150.0).abs() < 5.0, "{quality:?}");
+        // 60 wide and a quarter of it more at either end are 90, for 16 pixels of the model's.
+        assert!((quality.scale - 90.0 / 16.0).abs() < 0.1, "{quality:?}");
+        assert!(!quality.is_cut_off && quality.clipped == 0.0);
+    }
+
+    #[test]
+    fn a_mark_that_runs_out_of_the_picture_is_cut_off() {
+        // A bar inside, and another one beside it that goes up and out.
+        let frame = |top: usize| {
+            Frame::from_fn(160, 140, |x, y| {
+                let inside = (70..78).contains(&x) && (20..80).contains(&y);
+                let beside = (86..94).contains(&x) && (top..80).contains(&y);
+                if inside || beside { 20 } else { 220 }
+            })
+        };
+        assert!(measured(&frame(0)).is_cut_off);
+        assert!(!measured(&frame(20)).is_cut_off);
+    }
+
+    #[test]
+    fn grey_levels_count_as_clipped_where_the_model_looks_at_them() {
+        let spec = InputSpec {
+            crop: Crop::Frame,
+            scaling: Scaling::Unit,
+            ..spec()
+        };
+        let frame = Frame::from_fn(64, 64, |x, _| if x < 16 { 255 } else { 100 });
+        let quality = of(&frame, None, &spec).unwrap();
+        assert!((quality.clipped - 0.25).abs() < 0.02, "{quality:?}");
+        assert!((quality.contrast - 155.0).abs() < 1.0);
+    }
+
+    #[test]
+    fn the_first_thing_to_mend_is_told() {
+        let good = Quality {
+            blur_px: 1.0,
+            contrast: 100.0,
+            clipped: 0.0,
+            scale: 2.0,
+            is_cut_off: false,
+        };
+        let gates = Gates {
+            blur_px: 1.0,
+            contrast: 100.0,
+            clipped: 0.0,
+            scale: 2.0,
+        };
+        assert_eq!(gates.flaw(&good), None);
+        let small = Quality {
+            scale: 1.9,
+            blur_px: 5.0,
+            ..good
+        };
+        assert_eq!(gates.flaw(&small), Some(Flaw::TooSmall));
+        let flat = Quality {
+            blur_px: f32::INFINITY,
+            ..good
+        };
+        assert_eq!(gates.flaw(&flat), Some(Flaw::Blurred));
+        assert!(
+            Gates {
+                scale: f32::NAN,
+                ..gates
+            }
+            .check()
+            .is_err()
+        );
+        gates.check().unwrap();
     }
 }

@@ -155,8 +155,8 @@ fn named(state: &CameraState) -> (&'static str, String) {
         CameraState::Black => ("black", "nothing but black".to_owned()),
         CameraState::Stalled { why } => ("stalled", why.clone()),
         CameraState::Lost { why, again } => {
-            let words = format!("{why}; tried again in {:.1} s", again.as_secs_f64());
-            ("lost", words)
+            let again = again.map(|again| format!("; tried again in {:.1} s", again.as_secs_f64()));
+            ("lost", format!("{why}{}", again.unwrap_or_default()))
         }
     }
 }

@@ -20,7 +20,7 @@ use crate::frame::Frame;
 use crate::gallery::Gallery;
 use crate::model::Model;
 use crate::preprocess;
-use crate::store::{Store, Template};
+use crate::store::{Kind, Store, Template};
 
 const MARKS: usize = 1000;
 const PROBES: usize = 100;
@@ -74,6 +74,7 @@ pub fn keep(model: &Model, classes: usize) -> Result<Option<Kept>, Box<dyn Error
         name: class.to_string(),
         embedding: (0..model.dims()).map(|_| random.unit()).collect(),
         crop_png: (0..CROP_BYTES).map(|_| random.next() as u8).collect(),
+        kind: Kind::Genuine,
     };
     let folder = tempfile::tempdir()?;
     let store = Store::at(folder.path().join("gallery.redb"));
