@@ -269,7 +269,7 @@ fn run(cli: Cli, out: &mut dyn Write) -> Result<ExitCode, Failure> {
             None => (SHIPPED.to_vec(), "the shipped model".to_owned()),
         };
         match first_decision {
-            Some(runtime) => encoder::first_decision(&bytes, *runtime, *again, out)?,
+            Some(runtime) => encoder::first_decision(bytes, *runtime, *again, out)?,
             None => encoder::run(&bytes, &name, against, *threads, cli.common.json, out)?,
         }
         return Ok(ExitCode::SUCCESS);

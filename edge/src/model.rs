@@ -319,8 +319,8 @@ impl Model {
     /// # Errors
     /// Every [`ModelError`] but `Unreadable` and `NoSuchPoint`; `Unrunnable` where the network is of a
     /// form that the kernels do not know, or the processor has none of that name.
-    pub fn on(engine: Engine, bytes: &[u8], name: &str) -> Result<Self, ModelError> {
-        Self::open(Bytes::copy_from_slice(bytes), name, Some(engine))
+    pub fn on(engine: Engine, bytes: Vec<u8>, name: &str) -> Result<Self, ModelError> {
+        Self::open(bytes.into(), name, Some(engine))
     }
 
     /// The weights that are used once an embedding stay where they are, in `bytes`.
@@ -675,7 +675,7 @@ mod tests {
     const SHIPPED: &[u8] = include_bytes!("../../models/omniglot.onnx");
 
     fn shipped(engine: Engine) -> Model {
-        Model::on(engine, SHIPPED, "shipped").unwrap()
+        Model::on(engine, SHIPPED.to_vec(), "shipped").unwrap()
     }
 
     /// What the demonstration shows, and noise, all in steps of 1/255.
@@ -738,7 +738,7 @@ mod tests {
         assert_eq!(other.engine(), Engine::Tract);
         let patch = &patches(&whole.card().input)[0];
         assert_eq!(other.embed(patch).unwrap(), whole.embed(patch).unwrap());
-        let refused = Model::on(Engine::Kernels(Isa::Scalar), &bytes, "other");
+        let refused = Model::on(Engine::Kernels(Isa::Scalar), bytes, "other");
         let refused = refused.err().unwrap().to_string();
         assert!(refused.contains("Neg where Flatten should be"), "{refused}");
     }

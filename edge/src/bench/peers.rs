@@ -46,9 +46,9 @@ pub fn onnx_runtime(bytes: &[u8], shape: [usize; 4], threads: usize) -> Result<E
 ///
 /// # Errors
 /// In words, where it refuses the file.
-pub fn rten(bytes: &[u8], shape: [usize; 4], threads: usize) -> Result<Embed, String> {
+pub fn rten(bytes: Vec<u8>, shape: [usize; 4], threads: usize) -> Result<Embed, String> {
     let words = |error: &dyn std::error::Error| format!("rten: {error}");
-    let model = rten::Model::load(bytes.to_vec()).map_err(|error| words(&error))?;
+    let model = rten::Model::load(bytes).map_err(|error| words(&error))?;
     let pool = Arc::new(rten::ThreadPool::with_num_threads(threads));
     Ok(Box::new(move |picture| {
         let image = rten::Value::from_shape(&shape, picture.to_vec());

@@ -153,7 +153,7 @@ mod tests {
         let model = Model::from_bytes(bytes, "shipped").unwrap();
         let twin = f32_twin(&graph(bytes).unwrap()).unwrap();
         let twin = encode(twin, Some(model.card())).unwrap();
-        let twin = Model::on(Engine::Tract, &twin, "twin").unwrap();
+        let twin = Model::on(Engine::Tract, twin, "twin").unwrap();
         let ramp = |i: usize| {
             if i % 32 < 9 {
                 (i / 32) as f32 / 31.0
