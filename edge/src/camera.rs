@@ -23,6 +23,8 @@ mod mjpeg;
 mod raw;
 mod source;
 mod steady;
+#[cfg(feature = "v4l2")]
+pub mod v4l2;
 mod y4m;
 
 use std::collections::VecDeque;
@@ -265,6 +267,9 @@ pub fn open(source: &Source, wanted: &Wanted) -> Result<Camera, CameraError> {
             let open = move |slot: &Arc<Slot>| http::open(&address, slot);
             Feed::Live(Capture::start(patience, AtEnd::Again, open).map_err(broken)?)
         }
+        #[cfg(feature = "v4l2")]
+        Source::V4l2(device) => Feed::Live(v4l2::capture(device.clone(), wanted).map_err(broken)?),
+        #[cfg(not(feature = "v4l2"))]
         Source::V4l2(_) => return Err(CameraError::WithoutV4l2 { source_name: name }),
     };
     let live = !matches!(source, Source::Files(_));
@@ -473,8 +478,7 @@ impl Camera {
     }
 
     fn refuse(&mut self, why: String) {
-        self.damaged += 1;
-        self.judge.damaged(why.clone());
+        self.damaged += 1 + self.judge.damaged(why.clone());
         self.last_damage = Some(why);
     }
 
@@ -488,7 +492,7 @@ impl Camera {
             Feed::InOrder(files) => files.last_damage.take(),
         };
         if let Some(why) = containers {
-            self.judge.damaged(why.clone());
+            self.damaged += self.judge.damaged(why.clone());
             self.last_damage = Some(why);
         }
         if let Feed::Live(capture) = &self.feed

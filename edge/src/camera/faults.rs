@@ -159,7 +159,7 @@ fn segments(bytes: &[u8]) -> Vec<(u8, usize, usize)> {
 }
 
 /// A fault that every reader can tell, in a whole picture.
-fn with_a_fault(picture: &[u8], dice: &mut Dice) -> Vec<u8> {
+fn with_a_fault(picture: &[u8], dice: &mut Dice) -> (usize, Vec<u8>) {
     let mut bytes = picture.to_vec();
     let found = segments(picture);
     let data = found[found.len() - 1].2;
@@ -169,7 +169,8 @@ fn with_a_fault(picture: &[u8], dice: &mut Dice) -> Vec<u8> {
         .unwrap()
         .1;
     let (_, begin, end) = found[dice.below(found.len())];
-    match dice.below(8) {
+    let fault = dice.below(8);
+    match fault {
         // Cut anywhere: the next picture begins, or an end marker was put.
         0 => bytes.truncate(2 + dice.below(picture.len() - 3)),
         1 => {
@@ -196,7 +197,7 @@ fn with_a_fault(picture: &[u8], dice: &mut Dice) -> Vec<u8> {
         // Nothing but the frame around it.
         _ => bytes.truncate(2),
     }
-    bytes
+    (fault, bytes)
 }
 
 #[test]
@@ -220,12 +221,16 @@ fn of_100_000_faulty_pictures_not_one_is_shown() {
             .collect();
         // Two whole ones say the size; then faults, and now and then a whole one.
         let mut pictures = vec![whole[0].clone(), whole[1].clone()];
+        let mut faults = Vec::new();
         for _ in 0..1000 {
             let picture = &whole[dice.below(whole.len())];
             if dice.below(50) == 0 {
                 pictures.push(picture.clone());
             }
-            pictures.push(with_a_fault(picture, &mut dice));
+            let (fault, picture) = with_a_fault(picture, &mut dice);
+            pictures.push(picture);
+            faults.resize(pictures.len() - 1, 99);
+            faults.push(fault);
             faulty += 1;
         }
         let wanted = Wanted {
@@ -246,8 +251,9 @@ fn of_100_000_faulty_pictures_not_one_is_shown() {
                 let same = good.contains(&shot.frame);
                 assert!(
                     same,
-                    "round {round}, {}, picture {}: shown and damaged",
-                    name, shot.sequence
+                    "round {round}, {name}, picture {}: shown and damaged; fault {:?}",
+                    shot.sequence,
+                    faults.get(shot.sequence as usize)
                 );
                 shown += 1;
             }

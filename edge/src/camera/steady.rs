@@ -180,9 +180,10 @@ impl Judge {
         self.turn(state)
     }
 
-    /// What came was no good.
-    pub(super) fn damaged(&mut self, why: String) {
+    /// What came was no good: what was held has none like it right after it. Returns how many.
+    pub(super) fn damaged(&mut self, why: String) -> u64 {
         self.trouble = Some(why);
+        std::mem::take(&mut self.held).len() as u64
     }
 
     /// How it is without a good frame until now.
