@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::decide::{self, Decision, FpirError};
 use crate::demo;
+use crate::doctor;
 use crate::frame::{EXTENSIONS, Frame};
 use crate::gallery::Gallery;
 use crate::model::Model;
@@ -25,6 +26,7 @@ const SHIPPED: &[u8] = include_bytes!("../../models/omniglot.onnx");
 /// Longest side of the crop that is kept of an enrolled picture: enough for any compact model.
 const CROP_SIDE_PX: usize = 256;
 const REJECTED: u8 = 1;
+const NEEDS_ATTENTION: u8 = 1;
 const FAILED: u8 = 2;
 
 type Failure = Box<dyn std::error::Error>;
@@ -93,6 +95,9 @@ enum Command {
         #[arg(required = true, value_name = "IMAGE|FOLDER")]
         images: Vec<PathBuf>,
     },
+    /// Look at cameras, processor, disk, model and gallery, and say what to do about each trouble (exit
+    /// code 0 all is well, 1 something needs attention)
+    Doctor,
     /// Look after the gallery of enrolled classes
     Gallery {
         #[command(subcommand)]
@@ -162,6 +167,9 @@ fn run(cli: Cli, out: &mut dyn Write) -> Result<ExitCode, Failure> {
         out.write_all(&script)?;
         return Ok(ExitCode::SUCCESS);
     }
+    if let Command::Doctor = cli.command {
+        return Ok(doctor(&cli.common, out)?);
+    }
     let device = Device::open(cli.common)?;
     match cli.command {
         Command::Demo { out: folder } => device.demo(folder, out),
@@ -169,8 +177,37 @@ fn run(cli: Cli, out: &mut dyn Write) -> Result<ExitCode, Failure> {
         Command::Verify { name, image } => device.verify(&name, &image, out),
         Command::Identify { images } => device.identify(&images, out),
         Command::Gallery { command } => device.gallery(command, out),
-        Command::Completions { .. } => Ok(ExitCode::SUCCESS),
+        Command::Completions { .. } | Command::Doctor => Ok(ExitCode::SUCCESS),
     }
+}
+
+/// Before anything is opened: that it does not open is what it is for.
+fn doctor(common: &Common, out: &mut dyn Write) -> io::Result<ExitCode> {
+    let (model, bytes) = match &common.model {
+        Some(path) => (
+            Model::load(path),
+            fs::metadata(path).map(|about| about.len()).ok(),
+        ),
+        None => (
+            Model::from_bytes(SHIPPED, "the shipped model"),
+            Some(SHIPPED.len() as u64),
+        ),
+    };
+    let gallery = common.gallery.clone().unwrap_or_else(default_gallery);
+    let findings = doctor::examine(&model, bytes, &gallery);
+    for finding in &findings {
+        if common.json {
+            writeln!(out, "{}", json!(finding))?;
+        } else {
+            writeln!(out, "{finding}")?;
+        }
+    }
+    let well = findings.iter().all(|finding| finding.well);
+    Ok(if well {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(NEEDS_ATTENTION)
+    })
 }
 
 /// What every command works with.

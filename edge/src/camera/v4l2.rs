@@ -60,7 +60,12 @@ pub fn ask(device: &Path) -> io::Result<Found> {
     }
     let mut formats: Vec<String> = Vec::new();
     for mode in modes(&handle)? {
-        let begin = format!("{} {}x{} at ", name_of(mode.format), mode.size.0, mode.size.1);
+        let begin = format!(
+            "{} {}x{} at ",
+            name_of(mode.format),
+            mode.size.0,
+            mode.size.1
+        );
         match formats.last_mut().filter(|last| last.starts_with(&begin)) {
             Some(last) => last.push_str(&format!(", {}", mode.fps)),
             None => formats.push(format!("{begin}{}", mode.fps)),
@@ -75,12 +80,25 @@ pub fn ask(device: &Path) -> io::Result<Found> {
 
 /// The devices there are, by number.
 pub fn devices() -> Vec<PathBuf> {
-    let entries = std::fs::read_dir("/sys/class/video4linux").into_iter().flatten().flatten();
+    let entries = std::fs::read_dir("/sys/class/video4linux")
+        .into_iter()
+        .flatten()
+        .flatten();
     let mut numbers: Vec<u32> = entries
-        .filter_map(|entry| entry.file_name().to_str()?.strip_prefix("video")?.parse().ok())
+        .filter_map(|entry| {
+            entry
+                .file_name()
+                .to_str()?
+                .strip_prefix("video")?
+                .parse()
+                .ok()
+        })
         .collect();
     numbers.sort_unstable();
-    numbers.iter().map(|number| PathBuf::from(format!("/dev/video{number}"))).collect()
+    numbers
+        .iter()
+        .map(|number| PathBuf::from(format!("/dev/video{number}")))
+        .collect()
 }
 
 /// Starts to read a camera; none is the first one that gives pictures.
@@ -93,17 +111,25 @@ pub(super) fn capture(device: Option<PathBuf>, wanted: &Wanted) -> io::Result<Ca
         let device = match &device {
             // Names that last are links.
             Some(device) => device.canonicalize().map_err(|error| {
-                io::Error::new(error.kind(), format!("{}: {error}; is it plugged in?", device.display()))
+                io::Error::new(
+                    error.kind(),
+                    format!("{}: {error}; is it plugged in?", device.display()),
+                )
             })?,
             None => first_camera()?,
         };
         open(&device, &wanted, slot).map_err(|error| {
             let way_out = match error.kind() {
-                io::ErrorKind::PermissionDenied => "; put the user into the group video: usermod -aG video USER",
+                io::ErrorKind::PermissionDenied => {
+                    "; put the user into the group video: usermod -aG video USER"
+                }
                 io::ErrorKind::ResourceBusy => "; another program uses it",
                 _ => "",
             };
-            io::Error::new(error.kind(), format!("{}: {error}{way_out}", device.display()))
+            io::Error::new(
+                error.kind(),
+                format!("{}: {error}{way_out}", device.display()),
+            )
         })
     })
 }
@@ -170,11 +196,15 @@ fn modes(handle: &Device) -> io::Result<Vec<Mode>> {
                 }
             };
             for (width, height) in sizes {
-                let intervals = handle.enum_frameintervals(code, width, height).unwrap_or_default();
-                let rates = intervals.iter().flat_map(|interval| match &interval.interval {
-                    FrameIntervalEnum::Discrete(one) => whole_rate(one).into_iter().collect(),
-                    FrameIntervalEnum::Stepwise(_) => vec![15, 30],
-                });
+                let intervals = handle
+                    .enum_frameintervals(code, width, height)
+                    .unwrap_or_default();
+                let rates = intervals
+                    .iter()
+                    .flat_map(|interval| match &interval.interval {
+                        FrameIntervalEnum::Discrete(one) => whole_rate(one).into_iter().collect(),
+                        FrameIntervalEnum::Stepwise(_) => vec![15, 30],
+                    });
                 let mut rates: Vec<u32> = rates.collect();
                 if intervals.is_empty() {
                     rates.push(30);
@@ -204,7 +234,9 @@ fn by_preference(mut modes: Vec<Mode>, size: (usize, usize), fps: f64) -> Vec<Mo
         let smaller = width < size.0 || height < size.1;
         let too_slow = f64::from(mode.fps) < fps;
         let off = (f64::from(mode.fps) - fps).abs() as u64;
-        let decoding = FORMATS.iter().position(|(format, _)| *format == mode.format);
+        let decoding = FORMATS
+            .iter()
+            .position(|(format, _)| *format == mode.format);
         (smaller, asked.abs_diff(given), too_slow, off, decoding)
     };
     modes.sort_by_key(rank);
@@ -243,7 +275,9 @@ fn open(device: &Path, wanted: &Wanted, slot: &Arc<Slot>) -> io::Result<Opened> 
                     mode.fps
                 );
                 let other_size = wanted.size.filter(|&size| size != (width, height));
-                let other_rate = wanted.fps.filter(|&fps| (fps - f64::from(mode.fps)).abs() > 0.5);
+                let other_rate = wanted
+                    .fps
+                    .filter(|&fps| (fps - f64::from(mode.fps)).abs() > 0.5);
                 let asked = [
                     other_size.map(|(width, height)| format!("{width}x{height}")),
                     other_rate.map(|fps| format!("{fps}/s")),
@@ -309,8 +343,11 @@ fn start(number: u32, mode: Mode) -> io::Result<Camera> {
 
 /// What nokhwa does, with its panics as errors.
 fn quietly<T>(what: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
-    catch_unwind(AssertUnwindSafe(what))
-        .unwrap_or_else(|_| Err(io::Error::other("the camera's driver gave what nobody expects")))
+    catch_unwind(AssertUnwindSafe(what)).unwrap_or_else(|_| {
+        Err(io::Error::other(
+            "the camera's driver gave what nobody expects",
+        ))
+    })
 }
 
 /// A camera's raw buffers as they come.
@@ -333,7 +370,9 @@ impl Buffers {
         }
         let camera = self.camera.as_mut().ok_or(io::ErrorKind::NotConnected)?;
         let (place, bytes) = quietly(|| {
-            let buffer = camera.frame_raw().map_err(|error| io::Error::other(error.to_string()))?;
+            let buffer = camera
+                .frame_raw()
+                .map_err(|error| io::Error::other(error.to_string()))?;
             Ok((buffer.as_ptr() as usize, buffer.into_owned()))
         })?;
         let layout = match self.mode.format {
@@ -433,7 +472,10 @@ mod tests {
         let mut buffer = [ONE, &[0; 100]].concat();
         assert!(matches!(new_jpeg(&buffer, None), Coded::Jpeg(bytes) if bytes == ONE));
         // The same picture again may be cut or not: it is the same.
-        assert!(matches!(new_jpeg(&buffer, Some(&buffer.clone())), Coded::Jpeg(_)));
+        assert!(matches!(
+            new_jpeg(&buffer, Some(&buffer.clone())),
+            Coded::Jpeg(_)
+        ));
         let old = buffer.clone();
         let middle = ONE.len() / 2;
         buffer[20] ^= 1;
