@@ -24,6 +24,7 @@ use crate::config::{self, Config};
 use crate::control::{self, Control, Request};
 use crate::decide::{self, Decision, FpirError};
 use crate::demo;
+use crate::doctor;
 use crate::event::Events;
 use crate::frame::{EXTENSIONS, Frame};
 use crate::gallery::Gallery;
@@ -45,6 +46,7 @@ const COMMANDS: usize = 32;
 /// Between being told to end and ending unasked.
 const LAST_MOMENT: Duration = Duration::from_millis(900);
 const REJECTED: u8 = 1;
+const NEEDS_ATTENTION: u8 = 1;
 const FAILED: u8 = 2;
 
 type Failure = Box<dyn std::error::Error>;
@@ -125,6 +127,9 @@ enum Command {
         #[arg(required = true, value_name = "IMAGE|FOLDER")]
         images: Vec<PathBuf>,
     },
+    /// Look at cameras, processor, disk, model and gallery, and say what to do about each trouble (exit
+    /// code 0 all is well, 1 something needs attention)
+    Doctor,
     /// Look after the gallery of enrolled classes
     Gallery {
         #[command(subcommand)]
@@ -255,6 +260,9 @@ fn run(cli: Cli, out: &mut dyn Write) -> Result<ExitCode, Failure> {
         out.write_all(&script)?;
         return Ok(ExitCode::SUCCESS);
     }
+    if let Command::Doctor = cli.command {
+        return Ok(doctor(&cli.common, out)?);
+    }
     let gallery = cli.common.gallery.clone();
     if let Command::Bench {
         against,
@@ -293,7 +301,9 @@ fn run(cli: Cli, out: &mut dyn Write) -> Result<ExitCode, Failure> {
         Command::Gallery { command } => device.gallery(command, out),
         Command::Bench { .. } => device.bench(gallery.as_deref(), out),
         Command::Run(args) => device.run(&args, out),
-        Command::Tell { .. } | Command::Completions { .. } => Ok(ExitCode::SUCCESS),
+        Command::Tell { .. } | Command::Completions { .. } | Command::Doctor => {
+            Ok(ExitCode::SUCCESS)
+        }
     }
 }
 
@@ -315,6 +325,35 @@ fn tell(control: &Path, words: &[String], out: &mut dyn Write) -> Result<ExitCod
     Ok(match answer["ok"].as_bool() {
         Some(true) => ExitCode::SUCCESS,
         _ => ExitCode::from(REJECTED),
+    })
+}
+
+/// Before anything is opened: that it does not open is what it is for.
+fn doctor(common: &Common, out: &mut dyn Write) -> io::Result<ExitCode> {
+    let (model, bytes) = match &common.model {
+        Some(path) => (
+            Model::load(path),
+            fs::metadata(path).map(|about| about.len()).ok(),
+        ),
+        None => (
+            Model::from_bytes(SHIPPED, "the shipped model"),
+            Some(SHIPPED.len() as u64),
+        ),
+    };
+    let gallery = common.gallery.clone().unwrap_or_else(default_gallery);
+    let findings = doctor::examine(&model, bytes, &gallery);
+    for finding in &findings {
+        if common.json {
+            writeln!(out, "{}", json!(finding))?;
+        } else {
+            writeln!(out, "{finding}")?;
+        }
+    }
+    let well = findings.iter().all(|finding| finding.well);
+    Ok(if well {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(NEEDS_ATTENTION)
     })
 }
 

@@ -11,7 +11,7 @@
 //!
 //! [`store`] keeps the gallery, [`whole`] writes files. The inner loops are in [`kernel`]: a [`plan`] is a
 //! network made of them, a [`search`] rules out most of a large gallery with them, [`mod@bench`] measures
-//! them. [`demo`] and [`cli`] are what a person sees.
+//! them. [`demo`], [`doctor`] and [`cli`] are what a person sees.
 
 pub mod bench;
 pub mod button;
@@ -21,6 +21,7 @@ pub mod config;
 pub mod control;
 pub mod decide;
 pub mod demo;
+pub mod doctor;
 pub mod event;
 pub mod frame;
 pub mod gallery;

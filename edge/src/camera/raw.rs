@@ -19,6 +19,10 @@ pub(super) struct Raw {
 }
 
 /// How samples lie in memory.
+#[cfg_attr(
+    not(any(test, feature = "v4l2")),
+    expect(dead_code, reason = "cameras alone send all of them")
+)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Layout {
     Grey,
