@@ -4,7 +4,7 @@
 //! makes the patch, [`model`] embeds it as a probe, [`gallery`] finds the nearest enrolled class under
 //! the [`head`], [`decide`] says match or unknown, [`overlay`] draws it. [`store`] keeps the
 //! gallery, [`whole`] writes files, [`demo`] and [`cli`] are what a person sees. The loops that a
-//! processor runs best are in [`kernel`]; [`bench`] measures them.
+//! processor runs best are in [`kernel`]; [`mod@bench`] measures them.
 
 pub mod bench;
 pub mod camera;
