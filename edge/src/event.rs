@@ -6,7 +6,7 @@
 //!
 //! | event | when | fields |
 //! |---|---|---|
-//! | `decision` | what is shown changed | `shown`: `match`, `unknown`, `nothing`; `name`; `p` and `runner_up` of the last frame, 0 to 1; `threshold`; `box`: [x, y, width, height] in pixels of the frame; `frames`: since the thing came |
+//! | `decision` | what is shown changed | `shown`: `match`, `unknown`, `nothing`; `name`; `p` and `runner_up` of the last frame, 0 to 1; `threshold`; `box`: [x, y, width, height] in pixels of the frame; `frames` from the first that showed it to this one |
 //! | `enrolled` | a class was learned | `name`, `templates` of it now, `box`, `quality` (see below), `frames` that it was taken from, `after_s` the command |
 //! | `refused` | it was not | `name`, `reason` (see below), `words` for people; for `look_alike` also `like` and `p` |
 //! | `changed` | a class was changed otherwise | `change`: `not`, `forgotten`, `renamed`, `undone`; `name`; `to` where it was renamed |

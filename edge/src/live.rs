@@ -208,7 +208,6 @@ pub struct Live {
     gallery: Gallery,
     threshold: f32,
     steady: Steady,
-    last_probe: Vec<f32>,
     lesson: Option<Lesson>,
     held: Option<Held>,
     changes: VecDeque<Change>,
@@ -243,7 +242,6 @@ impl Live {
             by,
             gallery,
             threshold,
-            last_probe: Vec::new(),
             lesson: None,
             held: None,
             changes: VecDeque::new(),
@@ -302,26 +300,20 @@ impl Live {
         };
         let limit = limit(head, self.threshold);
         let evidence = match &look {
-            Ok(look) => Evidence::Look {
-                nearest: nearest
-                    .filter(|nearest| !nearest.is_rejected)
-                    .map(|nearest| Nearness {
-                        name: nearest.best.name,
-                        above: limit - nearest.best.distance,
-                        lead: nearest.runner_up.map_or(f32::INFINITY, |other| {
-                            other.distance - nearest.best.distance
-                        }),
+            Ok(_) => Evidence::Look(nearest.filter(|nearest| !nearest.is_rejected).map(
+                |nearest| Nearness {
+                    name: nearest.best.name,
+                    above: limit - nearest.best.distance,
+                    lead: nearest.runner_up.map_or(f32::INFINITY, |other| {
+                        other.distance - nearest.best.distance
                     }),
-                is_same_thing: self.last_probe.len() == look.embedding.len()
-                    && head.distance(&look.embedding, &self.last_probe)
-                        <= limit + self.config.decide.slack,
-            },
+                },
+            )),
             Err(_) => Evidence::None,
         };
         let is_changed = self.steady.see(evidence);
-        if let Ok(look) = &look {
+        if look.is_ok() {
             seen.decision = Some(decide::identify(nearest, head, self.threshold));
-            self.last_probe.clone_from(&look.embedding);
         }
         stages.matching = watch.lap();
         seen.stages = stages;
@@ -507,7 +499,7 @@ impl Live {
             runner_up,
             threshold: self.threshold,
             bounds: seen.bounds.filter(|_| is_shown).map(event::numbers),
-            frames: if is_shown { self.steady.frames() } else { 0 },
+            frames: if is_shown { self.steady.took() } else { 0 },
         });
     }
 

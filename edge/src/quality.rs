@@ -233,18 +233,18 @@ mod tests {
     fn spec() -> InputSpec {
         InputSpec {
             channels: 1,
-            side_px: 16,
+            side_px: 32,
             crop: Crop::Mark { margin: 0.25 },
             scaling: Scaling::InkIsOne,
         }
     }
 
-    /// A ring of strokes 6 wide around 60 x 60 at (50, 40), ink and paper as given, its edges a ramp
+    /// A ring of strokes 12 wide, 66 x 66 in all, ink and paper as given, its edges a ramp
     /// over so many pixels.
     fn ring(paper: f32, ink: f32, ramp: f32) -> Frame {
         Frame::from_fn(160, 140, |x, y| {
             let (dx, dy) = ((x as f32 - 79.5).abs(), (y as f32 - 69.5).abs());
-            let outside = (dx.max(dy) - 27.0).abs() - 3.0;
+            let outside = (dx.max(dy) - 27.0).abs() - 6.0;
             let share = (0.5 - outside / ramp).clamp(0.0, 1.0);
             (paper + (ink - paper) * share).round() as u8
         })
@@ -282,8 +282,8 @@ mod tests {
     fn contrast_and_scale_are_those_of_the_picture() {
         let quality = measured(&ring(200.0, 50.0, 1.0));
         assert!((quality.contrast - 150.0).abs() < 5.0, "{quality:?}");
-        // 60 wide and a quarter of it more at either end are 90, for 16 pixels of the model's.
-        assert!((quality.scale - 90.0 / 16.0).abs() < 0.1, "{quality:?}");
+        // 66 wide and a quarter of it more at either end are 99, for 32 pixels of the model's.
+        assert!((quality.scale - 99.0 / 32.0).abs() < 0.1, "{quality:?}");
         assert!(!quality.is_cut_off && quality.clipped == 0.0);
     }
 

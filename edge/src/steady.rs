@@ -4,10 +4,8 @@
 //! A frame votes for the nearest class, or for "unknown"; one that shows nothing, or nothing clear,
 //! does not vote. An answer stands once [`Rules::needed`] of the last [`Rules::window`] frames voted for
 //! it. It then stands until another answer has as many, or until [`Rules::patience`] frames went by
-//! without a vote for it: then nothing is shown. While a class stands, and each look is of the same thing
-//! as the look before, a vote for it needs a little less ([`Rules::slack`]), so that a thing on the edge
-//! of the threshold does not flicker; a thing that is changed for another loses that at once, and the
-//! votes of the old one with it.
+//! without a vote for it: then nothing is shown. So a thing on the edge of the threshold, whose frames
+//! vote now for its class and now for "unknown", stays what it was until nearly all of them turn.
 
 use std::collections::VecDeque;
 
@@ -26,8 +24,6 @@ pub struct Rules {
     /// By so much the nearest class must lead before the next, in log-odds, 0 or more; else the vote is
     /// for "unknown".
     pub lead: f32,
-    /// So far below the threshold a class that stands still gets votes, in log-odds, 0 or more.
-    pub slack: f32,
 }
 
 impl Rules {
@@ -51,10 +47,8 @@ impl Rules {
                 self.patience
             ));
         }
-        for (name, value) in [("lead", self.lead), ("slack", self.slack)] {
-            if !(0.0..=100.0).contains(&value) {
-                return Err(format!("{name} must be 0 to 100, not {value}"));
-            }
+        if !(0.0..=100.0).contains(&self.lead) {
+            return Err(format!("lead must be 0 to 100, not {}", self.lead));
         }
         Ok(())
     }
@@ -65,13 +59,9 @@ impl Rules {
 pub enum Evidence<'a> {
     /// Nothing, or nothing clear enough to decide by.
     None,
-    /// A thing.
-    Look {
-        /// The nearest class; `None` where none is enrolled, or where it is known that it is not this.
-        nearest: Option<Nearness<'a>>,
-        /// Whether the look before showed the same thing.
-        is_same_thing: bool,
-    },
+    /// A thing, and its nearest class; `None` where none is enrolled, or where it is known not to be
+    /// that.
+    Look(Option<Nearness<'a>>),
 }
 
 /// How near the nearest class is, in log-odds.
@@ -104,14 +94,11 @@ pub struct Steady {
     /// Of the last frames, the newest at the back; `Nothing` is no vote.
     votes: VecDeque<Shown>,
     shown: Shown,
-    /// Frames in a row without a vote for what is shown.
+    /// Frames in a row without a vote for what is shown; where that is nothing, since a thing came.
     unsupported: usize,
     /// Frames in a row without any vote.
     silent: usize,
-    /// Frames since the thing came.
-    frames: usize,
-    /// Nothing was decided since it came.
-    is_new: bool,
+    took: usize,
 }
 
 impl Steady {
@@ -123,8 +110,7 @@ impl Steady {
             shown: Shown::Nothing,
             unsupported: 0,
             silent: 0,
-            frames: 0,
-            is_new: true,
+            took: 0,
         }
     }
 
@@ -133,69 +119,61 @@ impl Steady {
         &self.shown
     }
 
-    /// Frames since the thing came that is shown, this one included.
-    pub fn frames(&self) -> usize {
-        self.frames
+    /// How many frames it took from the first that showed it to the one that decided so.
+    pub fn took(&self) -> usize {
+        self.took
     }
 
     /// Takes a frame's evidence; whether something else is shown now.
     pub fn see(&mut self, evidence: Evidence) -> bool {
-        if let Evidence::Look { is_same_thing, .. } = evidence {
-            if !is_same_thing || self.silent >= self.rules.patience {
-                self.restart();
-                self.frames = 0;
+        let vote = self.vote(evidence);
+        if vote == Shown::Nothing {
+            self.silent += 1;
+        } else {
+            if self.shown == Shown::Nothing && self.silent >= self.rules.patience {
+                self.unsupported = 0;
             }
             self.silent = 0;
-        } else {
-            self.silent += 1;
         }
-        self.frames += 1;
-        let vote = self.vote(evidence);
-        let is_vote = vote != Shown::Nothing;
+        self.unsupported += 1;
         if self.votes.len() == self.rules.window {
             self.votes.pop_front();
         }
         self.votes.push_back(vote.clone());
-        let count = self.votes.iter().filter(|other| **other == vote).count();
-        if is_vote && count >= self.rules.needed {
-            self.is_new = false;
-            self.unsupported = 0;
-            let before = std::mem::replace(&mut self.shown, vote);
-            return before != self.shown;
+        if vote != Shown::Nothing {
+            let count = self.votes.iter().filter(|other| **other == vote).count();
+            let is_supported = vote == self.shown;
+            if is_supported || count >= self.rules.needed {
+                self.took = self.unsupported;
+                self.unsupported = 0;
+                self.shown = vote;
+                return !is_supported;
+            }
         }
-        self.unsupported = match is_vote && vote == self.shown {
-            true => 0,
-            false => self.unsupported + 1,
-        };
-        if self.shown != Shown::Nothing && self.unsupported >= self.rules.patience {
+        let falls = self.shown != Shown::Nothing && self.unsupported >= self.rules.patience;
+        if falls {
             self.shown = Shown::Nothing;
-            self.is_new = true;
-            return true;
         }
-        false
+        falls
     }
 
-    /// Forgets the votes, as where classes come or go: what stands must be decided anew.
+    /// Forgets the votes, as where classes come or go.
     pub fn restart(&mut self) {
         self.votes.clear();
-        self.is_new = true;
     }
 
     fn vote(&self, evidence: Evidence) -> Shown {
-        let Evidence::Look { nearest, .. } = evidence else {
-            return Shown::Nothing;
-        };
-        let Some(nearest) = nearest else {
-            return Shown::Unknown;
-        };
-        let stands =
-            !self.is_new && matches!(&self.shown, Shown::Match(name) if name == nearest.name);
-        let enough = if stands { -self.rules.slack } else { 0.0 };
-        // A tie is broken against us.
-        if nearest.above >= enough && nearest.lead > 0.0 && nearest.lead >= self.rules.lead {
-            Shown::Match(nearest.name.to_owned())
-        } else {
-            Shown::Unknown
+        match evidence {
+            Evidence::None => Shown::Nothing,
+            // A tie is broken against us.
+            Evidence::Look(Some(nearest))
+                if nearest.above >= 0.0
+                    && nearest.lead > 0.0
+                    && nearest.lead >= self.rules.lead =>
+            {
+                Shown::Match(nearest.name.to_owned())
+            }
+            Evidence::Look(_) => Shown::Unknown,
         }
     }
 }
@@ -210,45 +188,28 @@ mod tests {
             needed: 3,
             patience: 6,
             lead: 0.5,
-            slack: 1.0,
         }
     }
 
     fn look(name: &str, above: f32) -> Evidence<'_> {
-        let nearest = Some(Nearness {
+        Evidence::Look(Some(Nearness {
             name,
             above,
             lead: f32::INFINITY,
-        });
-        Evidence::Look {
-            nearest,
-            is_same_thing: true,
-        }
+        }))
     }
 
-    fn changed(evidence: Evidence) -> Evidence {
-        let Evidence::Look { nearest, .. } = evidence else {
-            return evidence;
-        };
-        Evidence::Look {
-            nearest,
-            is_same_thing: false,
-        }
-    }
-
-    /// Plays frames: `a`, `b` well above the threshold, `u` far below, `-` nothing, `A` of another
-    /// thing than before. A letter each: what is shown after it, `.` where that is nothing.
+    /// Plays frames: `a`, `b` on the threshold, `u` just below it, `-` nothing. A letter each: what is
+    /// shown after it, `.` where that is nothing.
     fn played(frames: &str) -> String {
         let mut steady = Steady::new(rules());
         frames
             .chars()
             .map(|frame| {
                 let _ = match frame {
-                    'a' => steady.see(look("a", 2.0)),
-                    'b' => steady.see(look("b", 2.0)),
-                    'A' => steady.see(changed(look("a", 2.0))),
-                    'B' => steady.see(changed(look("b", 2.0))),
-                    'u' => steady.see(look("a", -5.0)),
+                    'a' => steady.see(look("a", 0.0)),
+                    'b' => steady.see(look("b", 0.0)),
+                    'u' => steady.see(look("a", -0.001)),
                     _ => steady.see(Evidence::None),
                 };
                 match steady.shown() {
@@ -290,33 +251,9 @@ mod tests {
     }
 
     #[test]
-    fn another_thing_is_decided_by_its_own_frames() {
-        // Of the last five, three are for a; but of the new thing one alone is.
-        assert_eq!(played("uuuaaAuaa"), "..uuuuuua");
-        assert_eq!(played("aaaBbb"), "..aaab");
-    }
-
-    #[test]
-    fn a_class_that_stands_needs_less_until_the_thing_is_another() {
-        let mut steady = Steady::new(rules());
-        for _ in 0..3 {
-            assert_eq!(steady.shown(), &Shown::Nothing);
-            steady.see(look("a", 0.0));
-        }
-        let a = Shown::Match("a".to_owned());
-        for _ in 0..20 {
-            assert!(!steady.see(look("a", -1.0)));
-            assert_eq!(steady.shown(), &a);
-        }
-        // Another thing, as near: it has to pass the threshold itself.
-        assert!(!steady.see(changed(look("a", -1.0))));
-        assert!(!steady.see(look("a", -1.0)));
-        assert!(steady.see(look("a", -1.0)));
-        assert_eq!(steady.shown(), &Shown::Unknown);
-        // And nothing that is unknown gets that way in again.
-        for _ in 0..20 {
-            assert!(!steady.see(look("a", -0.5)));
-        }
+    fn a_thing_on_the_edge_of_the_threshold_does_not_flicker() {
+        assert_eq!(played("aaauaauaauaa"), "..aaaaaaaaaa");
+        assert_eq!(played("uuuauuauuauu"), "..uuuuuuuuuu");
     }
 
     #[test]
@@ -329,10 +266,7 @@ mod tests {
             });
             let mut steady = Steady::new(rules);
             for _ in 0..3 {
-                steady.see(Evidence::Look {
-                    nearest,
-                    is_same_thing: true,
-                });
+                steady.see(Evidence::Look(nearest));
             }
             steady.shown().clone()
         };
@@ -347,15 +281,23 @@ mod tests {
     }
 
     #[test]
-    fn frames_are_counted_from_when_the_thing_came() {
+    fn a_decision_says_how_many_frames_it_took_since_the_thing_came() {
         let mut steady = Steady::new(rules());
         for _ in 0..9 {
             steady.see(Evidence::None);
         }
-        steady.see(look("a", 2.0));
-        steady.see(look("a", 2.0));
-        assert!(steady.see(look("a", 2.0)));
-        assert_eq!(steady.frames(), 3);
+        for above in [0.0, 0.0, -1.0, 0.0] {
+            steady.see(look("a", above));
+        }
+        assert_eq!(
+            (steady.shown().clone(), steady.took()),
+            (Shown::Match("a".to_owned()), 4)
+        );
+        // Changed for another without leaving.
+        for _ in 0..3 {
+            steady.see(look("b", 0.0));
+        }
+        assert_eq!(steady.took(), 3);
     }
 
     #[test]
@@ -383,10 +325,6 @@ mod tests {
             },
             Rules {
                 patience: 2,
-                ..rules()
-            },
-            Rules {
-                slack: -1.0,
                 ..rules()
             },
             Rules {

@@ -207,7 +207,7 @@ fn a_class_is_taught_through_the_socket_and_recognised_and_what_leaves_is_nothin
     let event = running.until("enrolled", |event| event["event"] == "enrolled");
     let decision = running.until_shown("match", Some("cup"));
     assert!(decision["p"].as_f64() >= decision["threshold"].as_f64());
-    // From the command to the usable class, in frames: five good ones, three that decide, and those
+    // From the command to the usable class, in frames: five good ones, five that decide, and those
     // that passed while the gallery was written.
     let frames = |event: &Value| event["frame"].as_u64().unwrap();
     assert!(
