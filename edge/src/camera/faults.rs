@@ -541,6 +541,10 @@ fn server(script: impl Fn(usize, &mut TcpStream) -> io::Result<()> + Send + 'sta
 const HEAD: &[u8] =
     b"HTTP/1.0 200 OK\r\nContent-Type: multipart/x-mixed-replace;boundary=frame\r\n\r\n";
 
+fn among(reasons: &[String], words: &str) -> bool {
+    reasons.iter().any(|reason| reason.contains(words))
+}
+
 #[test]
 fn a_server_that_hangs_up_stalls_refuses_or_lies_is_asked_again() {
     let served = server(|number, stream| {
@@ -587,15 +591,15 @@ fn a_server_that_hangs_up_stalls_refuses_or_lies_is_asked_again() {
     let mut camera = open(&served, &impatient()).unwrap();
     let mut shots = Vec::new();
     let mut reasons = Vec::new();
-    for _ in 0..5 {
+    // A machine that is busy may see one state and miss the next: the server goes round again.
+    let wanted = ["it ended", "in time", "503"];
+    while reasons.len() < 5 || !wanted.iter().all(|why| among(&reasons, why)) {
+        assert!(reasons.len() < 40, "{reasons:?}");
         let CameraState::Lost { why, .. } = until(&mut camera, is_lost, &mut shots) else {
             panic!("asked for lost");
         };
         reasons.push(why);
     }
-    assert!(reasons[0].contains("it ended"), "{reasons:?}");
-    assert!(reasons[1].contains("in time"), "{reasons:?}");
-    assert!(reasons[2].contains("503"), "{reasons:?}");
     let good: Vec<Frame> = numbered(0..6)
         .iter()
         .map(|bytes| Frame::decode_jpeg(bytes, "whole", false).unwrap())
