@@ -10,7 +10,7 @@ use onelook_edge::decide;
 use onelook_edge::frame::Frame;
 use onelook_edge::gallery::Gallery;
 use onelook_edge::model::Model;
-use onelook_edge::overlay::{self, Canvas, Sight};
+use onelook_edge::overlay::{Canvas, Sight};
 use onelook_edge::preprocess;
 
 #[global_allocator]
@@ -124,11 +124,7 @@ fn g_overlay(bencher: Bencher) {
         .unwrap()
         .map(|mark| mark.bounds);
     let sight = Sight::of(&journey.decision(&journey.probe), bounds, THRESHOLD);
-    bencher.bench(|| {
-        let mut canvas = Canvas::over(black_box(&journey.frame));
-        let Ok(()) = overlay::draw(&mut canvas, &sight);
-        canvas.into_frame()
-    });
+    bencher.bench(|| Canvas::showing(black_box(&journey.frame), &sight).into_frame());
 }
 
 #[divan::bench]
@@ -141,8 +137,6 @@ fn whole(bencher: Bencher) {
         let patch = preprocess::patch_at(&frame, mark.as_ref(), spec).unwrap();
         let decision = journey.decision(&journey.model.embed(&patch).unwrap());
         let sight = Sight::of(&decision, mark.map(|mark| mark.bounds), THRESHOLD);
-        let mut canvas = Canvas::over(&frame);
-        let Ok(()) = overlay::draw(&mut canvas, &sight);
-        canvas.into_frame()
+        Canvas::showing(&frame, &sight).into_frame()
     });
 }
