@@ -92,7 +92,7 @@ enum Command {
         out: Option<PathBuf>,
     },
     /// Watch a camera: decide over several frames, show it, learn new classes when told to
-    Run(RunArgs),
+    Run(Box<RunArgs>),
     /// Send a command to a program that runs with --control
     #[command(long_about = TELL)]
     Tell {
@@ -244,9 +244,8 @@ fn run(cli: Cli, out: &mut dyn Write) -> Result<ExitCode, Failure> {
     if let Command::Tell { control, words } = &cli.command {
         return tell(control, words, out);
     }
-    if let Command::Run(RunArgs {
-        print_config: true, ..
-    }) = &cli.command
+    if let Command::Run(args) = &cli.command
+        && args.print_config
     {
         write!(out, "{}", config::SHIPPED)?;
         return Ok(ExitCode::SUCCESS);
