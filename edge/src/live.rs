@@ -1,6 +1,6 @@
 //! The running loop: a frame comes, the thing in it is found, judged, embedded and compared, a decision
 //! is made over several frames, drawn and reported; and while it runs, classes are learned and forgotten.
-//! [`Live`] does it for one frame and one command at a time; [`run`] feeds it.
+//! [`Live`] does it for one frame and one command at a time; [`crate::run`] feeds it.
 //!
 //! What a command changes is on the disk before it is answered, and in force from the next frame on.
 
