@@ -276,15 +276,6 @@ pub fn open(source: &Source, wanted: &Wanted) -> Result<Camera, CameraError> {
     Ok(Camera::new(name, feed, live, wanted))
 }
 
-/// Plays a clip that is in memory, as a clip file is played; `name` stands in messages.
-///
-/// # Errors
-/// [`CameraError::Broken`] for a YUV4MPEG2 header that is not understood.
-pub fn play(clip: &'static [u8], name: &str, wanted: &Wanted) -> Result<Camera, CameraError> {
-    let feed = files::clip(clip, name, wanted)?;
-    Ok(Camera::new(name.to_owned(), feed, false, wanted))
-}
-
 fn standard_input(input: File, y4m: bool, patience: &Patience) -> io::Result<Capture> {
     let mut input = Some(input);
     Capture::start(patience, AtEnd::Over, move |slot| {

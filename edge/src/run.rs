@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
+use crate::bench;
 use crate::camera::{self, Camera, CameraState};
 use crate::control::Request;
 use crate::event::{CameraCounts, Event, Events, Health, Stages};
@@ -181,7 +182,7 @@ fn health(live: &Live, camera: &Camera, pace: &Pace, events: &Events) -> Health 
     Health {
         uptime_s,
         fps: pace.fps(),
-        resident_bytes: resident_bytes(),
+        resident_bytes: bench::resident_bytes().unwrap_or(0),
         camera: CameraCounts {
             captured,
             shown,
@@ -192,13 +193,6 @@ fn health(live: &Live, camera: &Camera, pace: &Pace, events: &Events) -> Health 
         events_lost: events.lost(),
         ..live.health()
     }
-}
-
-/// Resident memory of this process; 0 where the system does not tell.
-fn resident_bytes() -> u64 {
-    let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    let pages = statm.split(' ').nth(1).and_then(|pages| pages.parse().ok());
-    pages.map_or(0, |pages: u64| pages * rustix::param::page_size() as u64)
 }
 
 /// How many frames came in the last seconds.

@@ -1,5 +1,5 @@
-//! Pictures from files: a folder of them in the order of their names, a clip, or a clip in memory; once or
-//! again and again, all in order or at a rate.
+//! Pictures from files: a folder of them in the order of their names, or a clip; once or again and again,
+//! all in order or at a rate.
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read};
@@ -21,7 +21,6 @@ enum Reel {
     /// Picture files.
     Folder(Arc<[PathBuf]>),
     Clip(PathBuf),
-    Memory(&'static [u8]),
 }
 
 impl Reel {
@@ -33,7 +32,6 @@ impl Reel {
                 Ok((Sizes::Any, Box::new(pictures)))
             }
             Self::Clip(path) => stream(BufReader::with_capacity(1 << 16, File::open(path)?)),
-            Self::Memory(bytes) => stream(*bytes),
         }
     }
 }
@@ -129,14 +127,6 @@ pub(super) fn feed(path: &Path, wanted: &Wanted) -> Result<Feed, CameraError> {
     )
 }
 
-/// Plays a clip that is in memory.
-///
-/// # Errors
-/// It is YUV4MPEG2 that cannot be read, or there is no thread to play it at a rate.
-pub(super) fn clip(bytes: &'static [u8], name: &str, wanted: &Wanted) -> Result<Feed, CameraError> {
-    play(Reel::Memory(bytes), name, wanted)
-}
-
 fn play(reel: Reel, name: &str, wanted: &Wanted) -> Result<Feed, CameraError> {
     let broken = |source| CameraError::Broken {
         name: name.to_owned(),
@@ -146,7 +136,7 @@ fn play(reel: Reel, name: &str, wanted: &Wanted) -> Result<Feed, CameraError> {
     let (sizes, first) = reel.play().map_err(broken)?;
     let what = match &reel {
         Reel::Folder(paths) => format!("{name}: {} pictures", paths.len()),
-        Reel::Clip(_) | Reel::Memory(_) => format!("{name}: a clip"),
+        Reel::Clip(_) => format!("{name}: a clip"),
     };
     let looped = wanted.looped;
     let Some(fps) = wanted.fps else {
