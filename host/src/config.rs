@@ -9,10 +9,11 @@ use serde::{Deserialize, Serialize};
 use crate::augment::{AffineRanges, Elastic};
 
 /// The presets that come with the program, by name.
-pub const PRESETS: [(&str, &str); 3] = [
+pub const PRESETS: [(&str, &str); 4] = [
     ("compact", include_str!("../presets/compact.toml")),
     ("minimal", include_str!("../presets/minimal.toml")),
     ("koch", include_str!("../presets/koch.toml")),
+    ("koch35", include_str!("../presets/koch35.toml")),
 ];
 
 /// A whole recipe: everything that, with data and seed, makes a model.
@@ -115,6 +116,9 @@ pub enum Objective {
         mirrors_as_classes: bool,
         /// Weight of the softmax term.
         softmax_weight: f32,
+        /// Label smoothing of the softmax term (Szegedy et al. 2016, section 7), 0 to below 1.
+        #[serde(default)]
+        smoothing: f32,
     },
     /// Koch et al. 2015, section 3.1: cross-entropy on same and different pairs, half and half.
     Pairs {
@@ -173,6 +177,11 @@ pub struct Schedule {
     pub decay: Decay,
     /// Stop after so many epochs without a better validation.
     pub patience: Option<usize>,
+    /// The weights that validate and are exported are an exponential moving average over the steps
+    /// (Polyak and Juditsky 1992): each step it keeps this share of itself, 0 to below 1 (it moves
+    /// every tenth step, by as much as ten steps would).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub average: Option<f64>,
 }
 
 /// How the learning rate falls.
@@ -326,8 +335,17 @@ impl Recipe {
             _ => Err(format!("{name} must be 0 to 1, not {share}")),
         };
         match self.objective {
-            Objective::AllPairs { within_group, .. } => {
+            Objective::AllPairs {
+                within_group,
+                smoothing,
+                ..
+            } => {
                 share("objective.within_group", within_group)?;
+                if !(0.0..1.0).contains(&smoothing) {
+                    return Err(format!(
+                        "objective.smoothing must be 0 to below 1, not {smoothing}"
+                    ));
+                }
             }
             Objective::Pairs { pairs, copies, .. } => {
                 let all = copies.checked_add(1).and_then(|n| n.checked_mul(pairs));
@@ -350,6 +368,13 @@ impl Recipe {
         }
         if [self.split.train_drawers, self.split.validation_drawers].contains(&Some(0)) {
             return Err("split: drawers must be at least 1, or absent for all".to_owned());
+        }
+        if self
+            .schedule
+            .average
+            .is_some_and(|keep| !(0.0..1.0).contains(&keep))
+        {
+            return Err("schedule.average must be 0 to below 1".to_owned());
         }
         if self.schedule.epochs == 0 {
             return Err("schedule.epochs must be at least 1".to_owned());

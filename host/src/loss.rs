@@ -3,6 +3,7 @@
 //! batch x batch x dims tensor is ever made.
 
 use onelook_edge::head::Head;
+use rayon::prelude::*;
 
 /// A loss and its derivatives.
 #[derive(Clone, Debug, PartialEq)]
@@ -18,6 +19,15 @@ pub struct Loss {
     /// The share of pairs on the right side of p = 0.5, genuine and impostor pairs weighing the
     /// same.
     pub accuracy: f32,
+}
+
+/// The softmax term of [`all_pairs`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Softmax {
+    /// Its weight beside the cross-entropy of p; 0 for none.
+    pub weight: f32,
+    /// Label smoothing, 0 to below 1.
+    pub smoothing: f32,
 }
 
 /// Cross-entropy of p over given pairs, their mean (Koch et al. 2015, section 3.2, with the minus
@@ -49,22 +59,30 @@ pub fn pairs(embeddings: &[f32], head: &Head, pairs: &[(usize, usize, bool)]) ->
 }
 
 /// Over all pairs of a batch: the cross-entropy of p, genuine and impostor pairs weighing the
-/// same, plus `softmax_weight` times the mean over genuine (anchor, partner) of
-/// -log(e^-d(partner) / (e^-d(partner) + sum over impostors of e^-d)).
+/// same, plus `softmax.weight` times the mean over genuine (anchor, partner) of a softmax over
+/// negated distances to the partner and the impostors, its labels smoothed (Szegedy et al. 2016,
+/// section 7): -log(e^-d(partner) / (e^-d(partner) + sum over impostors of e^-d)) +
+/// smoothing (mean of all these d - d(partner)).
 ///
-/// `embeddings` is [classes.len(), dims] row-major; equal numbers in `classes` are one class.
+/// `embeddings` is [classes.len(), dims] row-major; equal numbers in `classes` are one class. All
+/// cores compute; the result does not depend on how many they are.
 ///
 /// # Panics
 /// If there is no genuine or no impostor pair.
-pub fn all_pairs(embeddings: &[f32], head: &Head, classes: &[usize], softmax_weight: f32) -> Loss {
+pub fn all_pairs(embeddings: &[f32], head: &Head, classes: &[usize], softmax: Softmax) -> Loss {
     let count = classes.len();
     let mut distances = vec![0.0f64; count * count];
+    let rows = distances.par_chunks_mut(count).enumerate();
+    rows.for_each(|(i, distances)| {
+        let x = row(embeddings, head, i);
+        for (k, distance) in distances.iter_mut().enumerate().skip(i + 1) {
+            *distance = f64::from(head.distance(x, row(embeddings, head, k)));
+        }
+    });
     let (mut genuine, mut impostor) = (0usize, 0usize);
     for i in 0..count {
         for k in i + 1..count {
-            let distance = head.distance(row(embeddings, head, i), row(embeddings, head, k));
-            distances[i * count + k] = f64::from(distance);
-            distances[k * count + i] = f64::from(distance);
+            distances[k * count + i] = distances[i * count + k];
             if classes[i] == classes[k] {
                 genuine += 1;
             } else {
@@ -77,11 +95,9 @@ pub fn all_pairs(embeddings: &[f32], head: &Head, classes: &[usize], softmax_wei
         "a batch needs both kinds of pairs"
     );
 
-    // d value / d distance, for the unordered pair i < k at [i, k].
+    // d value / d distance, half of it at [i, k] and half at [k, i].
     let mut slopes = vec![0.0f64; count * count];
-    let mut gradient = Gradient::new(embeddings.len(), head);
-    let mut value = 0.0;
-    let mut accuracy = 0.0;
+    let (mut bias, mut value, mut accuracy) = (0.0, 0.0, 0.0);
     for i in 0..count {
         for k in i + 1..count {
             let same = classes[i] == classes[k];
@@ -89,12 +105,13 @@ pub fn all_pairs(embeddings: &[f32], head: &Head, classes: &[usize], softmax_wei
             let z = f64::from(head.bias) - distances[i * count + k];
             value += share * cross_entropy(z, same);
             let slope = share * (sigmoid(z) - f64::from(u8::from(same)));
-            gradient.bias += slope;
+            bias += slope;
             slopes[i * count + k] -= slope;
             accuracy += right(z, same, genuine, impostor);
         }
     }
-    let share = f64::from(softmax_weight) / (2 * genuine) as f64;
+    let share = f64::from(softmax.weight) / (2 * genuine) as f64;
+    let smoothing = f64::from(softmax.smoothing);
     for i in 0..count {
         let row = &distances[i * count..][..count];
         let others =
@@ -105,24 +122,68 @@ pub fn all_pairs(embeddings: &[f32], head: &Head, classes: &[usize], softmax_wei
             .filter(|(k, _)| *k != i)
             .fold(f64::INFINITY, |least, (_, &d)| least.min(d));
         let impostors: f64 = others(false).map(|k| (nearest - row[k]).exp()).sum();
-        let mut over_partners = 0.0;
+        let to_impostors: f64 = others(false).map(|k| row[k]).sum();
+        let compared = (1 + others(false).count()) as f64;
+        let (mut partners, mut over_partners) = (0.0, 0.0);
         for partner in others(true) {
             let own = (nearest - row[partner]).exp();
             let all = own + impostors;
+            let mean = (row[partner] + to_impostors) / compared;
             value += share * (all.ln() - (nearest - row[partner]));
-            slopes[i.min(partner) * count + i.max(partner)] += share * (1.0 - own / all);
+            value += share * smoothing * (mean - row[partner]);
+            slopes[i * count + partner] +=
+                share * (1.0 - own / all - smoothing * (1.0 - 1.0 / compared));
+            partners += 1.0;
             over_partners += 1.0 / all;
         }
         for k in others(false) {
-            slopes[i.min(k) * count + i.max(k)] -= share * (nearest - row[k]).exp() * over_partners;
+            let pull = (nearest - row[k]).exp() * over_partners;
+            slopes[i * count + k] -= share * (pull - smoothing * partners / compared);
         }
     }
-    for i in 0..count {
-        for k in i + 1..count {
-            gradient.add(embeddings, head, i, k, slopes[i * count + k] as f32);
+
+    let dims = head.alpha.len();
+    let mut gradient = vec![0.0f32; embeddings.len()];
+    // Sums over so many rows at a time, so that the order of additions is always the same.
+    const ROWS: usize = 8;
+    let mut alphas = vec![0.0f32; count.div_ceil(ROWS) * dims];
+    let parts = gradient
+        .par_chunks_mut(ROWS * dims)
+        .zip(alphas.par_chunks_mut(dims));
+    parts.enumerate().for_each(|(part, (gradient, alpha))| {
+        for (n, gradient) in gradient.chunks_mut(dims).enumerate() {
+            let i = part * ROWS + n;
+            let x = row(embeddings, head, i);
+            for k in (0..count).filter(|&k| k != i) {
+                let slope = (slopes[i * count + k] + slopes[k * count + i]) as f32;
+                let y = row(embeddings, head, k);
+                for j in 0..dims {
+                    gradient[j] += slope * sign(x[j] - y[j]);
+                }
+                if k > i {
+                    for j in 0..dims {
+                        alpha[j] += slope * (x[j] - y[j]).abs();
+                    }
+                }
+            }
+            for (gradient, &alpha) in gradient.iter_mut().zip(&head.alpha) {
+                *gradient *= alpha;
+            }
+        }
+    });
+    let mut alpha = vec![0.0f32; dims];
+    for part in alphas.chunks(dims) {
+        for (alpha, &part) in alpha.iter_mut().zip(part) {
+            *alpha += part;
         }
     }
-    gradient.into_loss(value, accuracy)
+    Loss {
+        value: value as f32,
+        embeddings: gradient,
+        alpha,
+        bias: bias as f32,
+        accuracy: accuracy as f32,
+    }
 }
 
 struct Gradient {
@@ -152,8 +213,7 @@ impl Gradient {
         let (gx, gy) = (&mut before[low * dims..][..dims], &mut after[..dims]);
         for j in 0..dims {
             let difference = x[j] - y[j];
-            let sign = f32::from(i8::from(difference > 0.0) - i8::from(difference < 0.0));
-            let pull = slope * head.alpha[j] * sign;
+            let pull = slope * head.alpha[j] * sign(difference);
             gx[j] += pull;
             gy[j] -= pull;
             self.alpha[j] += slope * difference.abs();
@@ -169,6 +229,10 @@ impl Gradient {
             accuracy: accuracy as f32,
         }
     }
+}
+
+fn sign(difference: f32) -> f32 {
+    f32::from(i8::from(difference > 0.0) - i8::from(difference < 0.0))
 }
 
 fn row<'a>(embeddings: &'a [f32], head: &Head, i: usize) -> &'a [f32] {
@@ -202,6 +266,12 @@ mod tests {
             alpha: vec![0.5, 1.0, 0.25],
             bias: 1.0,
         }
+    }
+
+    const NONE: Softmax = softmax(0.0, 0.0);
+
+    const fn softmax(weight: f32, smoothing: f32) -> Softmax {
+        Softmax { weight, smoothing }
     }
 
     /// Six embeddings of three classes; no two numbers of a column are equal, so that every
@@ -247,8 +317,9 @@ mod tests {
 
     #[test]
     fn the_gradient_of_all_pairs_is_that_of_finite_differences() {
-        check(|embeddings, head| all_pairs(embeddings, head, &CLASSES, 0.0));
-        check(|embeddings, head| all_pairs(embeddings, head, &CLASSES, 0.7));
+        for softmax in [NONE, softmax(0.7, 0.0), softmax(0.7, 0.3)] {
+            check(|embeddings, head| all_pairs(embeddings, head, &CLASSES, softmax));
+        }
     }
 
     #[test]
@@ -268,13 +339,16 @@ mod tests {
         let classes = [0, 0, 1];
         let (near, far) = ((1.0f32 + 1f32.exp()).ln(), (1.0 + (-1f32).exp()).ln());
         let entropy = 0.5 * near + 0.5 * (near + far) / 2.0;
-        let found = all_pairs(&embeddings, &head, &classes, 0.0);
+        let found = all_pairs(&embeddings, &head, &classes, NONE);
         assert!((found.value - entropy).abs() < 1e-6);
         assert_eq!(found.accuracy, 0.25);
         // Anchor 0: partner at 2, impostor at 0; anchor 1: both at 2.
-        let softmax = 0.5 * ((1.0 + 2f32.exp()).ln() + 2f32.ln());
-        let found = all_pairs(&embeddings, &head, &classes, 1.0);
-        assert!((found.value - entropy - softmax).abs() < 1e-6);
+        let plain = 0.5 * ((1.0 + 2f32.exp()).ln() + 2f32.ln());
+        let found = all_pairs(&embeddings, &head, &classes, softmax(1.0, 0.0));
+        assert!((found.value - entropy - plain).abs() < 1e-6);
+        // Means of 1 and 2, less 2 to the partner: -1 and 0.
+        let found = all_pairs(&embeddings, &head, &classes, softmax(1.0, 0.2));
+        assert!((found.value - entropy - plain + 0.2 * 0.5).abs() < 1e-6);
         let found = pairs(&embeddings, &head, &[(0, 1, true), (0, 2, false)]);
         assert!((found.value - (near + near) / 2.0).abs() < 1e-6);
         assert_eq!(found.accuracy, 0.0);
@@ -286,7 +360,12 @@ mod tests {
             alpha: vec![1e4],
             bias: 0.0,
         };
-        let found = all_pairs(&[0.0, 1.0, 0.0, 1.0], &head, &[0, 0, 1, 1], 1.0);
+        let found = all_pairs(
+            &[0.0, 1.0, 0.0, 1.0],
+            &head,
+            &[0, 0, 1, 1],
+            softmax(1.0, 0.1),
+        );
         assert!(found.value.is_finite() && found.embeddings.iter().all(|g| g.is_finite()));
     }
 }

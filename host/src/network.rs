@@ -1,7 +1,7 @@
 //! One twin and the head, in Burn: pictures in, embeddings out, weights as plain numbers for the
 //! export. Knows tensors: nothing of data, schedules or files.
 
-use burn::module::{Module, Param, ParamId};
+use burn::module::{Module, Param, ParamId, RunningState};
 use burn::nn::{BatchNorm, BatchNormConfig};
 use burn::tensor::activation::{relu, sigmoid};
 use burn::tensor::module::{conv2d, max_pool2d};
@@ -226,6 +226,34 @@ impl Twin {
         self
     }
 
+    /// Moves each weight and running statistic by `share` of the way to that of `newer`, a twin of
+    /// the same layers on the same device: after every step, an exponential moving average.
+    pub fn follow(mut self, newer: &Self, share: f64) -> Self {
+        for (block, newer) in self.blocks.iter_mut().zip(&newer.blocks) {
+            block.weight = mixed(&block.weight, &newer.weight, share);
+            if let (Some(bias), Some(newer)) = (&mut block.bias, &newer.bias) {
+                *bias = mixed(bias, newer, share);
+            }
+            if let (Some(norm), Some(newer)) = (&mut block.norm, &newer.norm) {
+                norm.gamma = mixed(&norm.gamma, &newer.gamma, share);
+                norm.beta = mixed(&norm.beta, &newer.beta, share);
+                for (old, new) in [
+                    (&mut norm.running_mean, &newer.running_mean),
+                    (&mut norm.running_var, &newer.running_var),
+                ] {
+                    *old = RunningState::new(mix(old.value_sync(), new.value_sync(), share));
+                }
+            }
+        }
+        if let (Some(linear), Some(newer)) = (&mut self.linear, &newer.linear) {
+            linear.weight = mixed(&linear.weight, &newer.weight, share);
+            linear.bias = mixed(&linear.bias, &newer.bias, share);
+        }
+        self.alpha = mixed(&self.alpha, &newer.alpha, share);
+        self.bias = mixed(&self.bias, &newer.bias, share);
+        self
+    }
+
     /// The parameters of each layer (blocks, linear, head), for per-layer rates.
     pub fn layers(&self) -> Vec<Vec<ParamId>> {
         let mut layers = Vec::new();
@@ -306,6 +334,18 @@ pub fn multiply_adds(spec: &NetworkSpec, input: &InputSpec) -> Result<u64, Strin
         total += units * channels * side * side;
     }
     Ok(total as u64)
+}
+
+fn mix<const D: usize>(old: Tensor<D>, new: Tensor<D>, share: f64) -> Tensor<D> {
+    old.clone() + (new - old) * share
+}
+
+fn mixed<const D: usize>(
+    old: &Param<Tensor<D>>,
+    new: &Param<Tensor<D>>,
+    share: f64,
+) -> Param<Tensor<D>> {
+    Param::initialized(old.id, mix(old.val(), new.val(), share))
 }
 
 fn clamped(param: Param<Tensor<1>>, least: f32) -> Param<Tensor<1>> {
@@ -430,6 +470,32 @@ mod tests {
         twin.blocks[0].weight = Param::initialized(ParamId::from(1), filter);
         let picture = floats(vec![1., 2., 3., 4., 5., 6., 7., 8., 0.], [1, 1, 3, 3]);
         assert_eq!(numbers(twin.forward(picture)).unwrap(), [5.0]);
+    }
+
+    #[test]
+    fn a_twin_follows_another_by_the_share_asked_for() {
+        let recipe = Recipe::open("compact").unwrap();
+        let twin = |seed| {
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            let twin = Twin::new(&recipe.network, &recipe.input, &mut rng, &Device::flex());
+            twin.unwrap()
+        };
+        let weights = |twin: &Twin| numbers(twin.blocks[1].weight.val()).unwrap();
+        let (old, new) = (weights(&twin(1)), weights(&twin(2)));
+        let newer = twin(2);
+        let norm = newer.blocks[0].norm.as_ref().unwrap();
+        let device = Device::flex();
+        norm.running_var.update(Tensor::from_data(
+            TensorData::new(vec![5.0f32; 32], [32]),
+            &device,
+        ));
+        let moved = twin(1).follow(&newer, 0.25);
+        for ((moved, old), new) in weights(&moved).iter().zip(old).zip(new) {
+            assert!((moved - (0.75 * old + 0.25 * new)).abs() < 1e-6);
+        }
+        // A fresh variance is 1: 0.75 x 1 + 0.25 x 5.
+        let norm = moved.blocks[0].norm.as_ref().unwrap();
+        assert_eq!(numbers(norm.running_var.value_sync()).unwrap(), [2.0; 32]);
     }
 
     #[test]

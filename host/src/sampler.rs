@@ -2,7 +2,7 @@
 //! into network input. A batch is a function of recipe, data, seed and step alone, so a run can
 //! stop and go on anywhere. Knows nothing of networks or devices.
 
-use std::cell::OnceCell;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use onelook_edge::frame::Frame;
 use onelook_edge::locate;
@@ -10,6 +10,7 @@ use onelook_edge::preprocess::{Crop, InputSpec, Patch, cleaned, patch};
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
 
 use crate::augment;
 use crate::augment::camera::{self, Conditions};
@@ -79,8 +80,8 @@ pub struct Sampler {
     augment: Augment,
     objective: Objective,
     seed: u64,
-    /// The order of all copies of all pairs in one epoch.
-    order: Option<(u64, Vec<u32>)>,
+    /// The order of all copies of all pairs in the epoch that was last asked for.
+    order: Mutex<(u64, Arc<[u32]>)>,
 }
 
 /// How all classes of a batch stand: a character that is turned or mirrored is another character.
@@ -104,7 +105,7 @@ struct Picture {
     number: u64,
     /// What the device would cut out of the one photograph that the simulated camera takes of it,
     /// when it is first asked for; none where the device does not find the mark.
-    photograph: OnceCell<Option<Frame>>,
+    photograph: OnceLock<Option<Frame>>,
 }
 
 /// Splits data into what trains and what validates.
@@ -172,26 +173,30 @@ fn by_drawer(mut train: Dataset, mut validation: Dataset, recipe: &Recipe) -> (D
 
 /// Takes out pictures in which `input` finds nothing, and says which.
 pub fn drop_blank(data: &mut Dataset, input: &InputSpec) -> Vec<Skipped> {
-    let mut skipped = Vec::new();
-    for class in data.groups.iter_mut().flat_map(|g| &mut g.classes) {
-        class
-            .pictures
-            .retain(|picture| match patch(&picture.frame, input) {
-                Ok(_) => true,
-                Err(blank) => {
-                    skipped.push(Skipped {
-                        source: picture.source.clone(),
-                        reason: blank.to_string(),
-                    });
-                    false
-                }
-            });
-    }
+    let classes = data.groups.par_iter_mut().flat_map(|g| &mut g.classes);
+    let skipped: Vec<Vec<Skipped>> = classes
+        .map(|class| {
+            let mut skipped = Vec::new();
+            class
+                .pictures
+                .retain(|picture| match patch(&picture.frame, input) {
+                    Ok(_) => true,
+                    Err(blank) => {
+                        skipped.push(Skipped {
+                            source: picture.source.clone(),
+                            reason: blank.to_string(),
+                        });
+                        false
+                    }
+                });
+            skipped
+        })
+        .collect();
     for group in &mut data.groups {
         group.classes.retain(|class| !class.pictures.is_empty());
     }
     data.groups.retain(|group| !group.classes.is_empty());
-    skipped
+    skipped.into_iter().flatten().collect()
 }
 
 impl Sampler {
@@ -204,7 +209,7 @@ impl Sampler {
         let mut picture = |frame: &Frame| Picture {
             frame: frame.clone(),
             number: numbers.next().unwrap_or_default(),
-            photograph: OnceCell::new(),
+            photograph: OnceLock::new(),
         };
         let groups: Vec<Group> = train
             .groups
@@ -229,7 +234,7 @@ impl Sampler {
             augment: recipe.augment.clone(),
             objective: recipe.objective.clone(),
             seed,
-            order: None,
+            order: Mutex::default(),
         })
     }
 
@@ -245,8 +250,8 @@ impl Sampler {
         }
     }
 
-    /// The batch of a step, counted from 0.
-    pub fn batch(&mut self, step: u64) -> Batch {
+    /// The batch of a step, counted from 0. Threads may draw batches side by side.
+    pub fn batch(&self, step: u64) -> Batch {
         match self.objective {
             Objective::AllPairs {
                 classes,
@@ -320,18 +325,21 @@ impl Sampler {
         }
     }
 
-    fn pair_batch(&mut self, step: u64, pairs: usize, copies: usize, batch: usize) -> Batch {
+    /// All copies of all pairs in the order in which an epoch takes them.
+    fn epoch_order(&self, epoch: u64, total: usize) -> Arc<[u32]> {
+        let mut kept = self.order.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.0 != epoch || kept.1.len() != total {
+            let mut order: Vec<u32> = (0..total as u32).collect();
+            order.shuffle(&mut stream(self.seed, Purpose::Order, epoch));
+            *kept = (epoch, order.into());
+        }
+        kept.1.clone()
+    }
+
+    fn pair_batch(&self, step: u64, pairs: usize, copies: usize, batch: usize) -> Batch {
         let total = pairs * (1 + copies);
         let steps = total.div_ceil(batch) as u64;
-        let epoch = step / steps;
-        let order = match self.order.take() {
-            Some((of, order)) if of == epoch => order,
-            _ => {
-                let mut order: Vec<u32> = (0..total as u32).collect();
-                order.shuffle(&mut stream(self.seed, Purpose::Order, epoch));
-                order
-            }
-        };
+        let order = self.epoch_order(step / steps, total);
         let from = (step % steps) as usize * batch;
         let (mut left, mut right, mut same) = (Vec::new(), Vec::new(), Vec::new());
         for &entry in &order[from..total.min(from + batch)] {
@@ -346,7 +354,6 @@ impl Sampler {
             }
             same.push(is_same);
         }
-        self.order = Some((epoch, order));
         let count = same.len();
         left.append(&mut right);
         Batch {

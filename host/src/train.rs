@@ -18,12 +18,13 @@ use burn::optim::{
 use burn::store::ModuleRecord;
 use burn::tensor::{Bytes, Device, DeviceKind, DeviceType, Tensor, TensorData};
 use onelook_edge::preprocess::patch;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::config::{Decay, Objective, OptimizerSpec, Recipe};
 use crate::dataset::Dataset;
-use crate::loss::{self, Loss};
+use crate::loss::{self, Loss, Softmax};
 use crate::network::Twin;
 use crate::sampler::{self, Batch, Labels, Purpose, Sampler, Trial, stream};
 
@@ -31,8 +32,12 @@ use crate::sampler::{self, Batch, Labels, Purpose, Sampler, Trial, stream};
 const EMBED_BATCH: usize = 128;
 /// Steps after which `minutes` becomes a number of epochs.
 const MEASURED_STEPS: u64 = 30;
+/// Steps after which the moving average of the weights takes a step.
+const AVERAGED_STEPS: u64 = 10;
+/// Steps that share a row of `steps.csv`.
+const LOGGED_STEPS: u64 = 50;
 /// The first line of a checkpoint file.
-const MAGIC: &[u8] = b"onelook checkpoint 1\n";
+const MAGIC: &[u8] = b"onelook checkpoint 2\n";
 
 /// Where the network computes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -216,7 +221,7 @@ pub fn train(order: &Order, data: Dataset, stop: &AtomicBool) -> Result<Ending, 
         validation,
         sha256,
     } = &data;
-    let mut sampler = Sampler::new(train, &order.recipe, order.seed).map_err(unlearnable)?;
+    let sampler = Sampler::new(train, &order.recipe, order.seed).map_err(unlearnable)?;
     let trials = sampler::trials(validation, order.recipe.validation.into(), order.seed)
         .map_err(|reason| unlearnable(format!("the validation part: {reason}")))?;
     let run = RunFile {
@@ -253,21 +258,29 @@ pub fn train(order: &Order, data: Dataset, stop: &AtomicBool) -> Result<Ending, 
     } else {
         state.progress.total_steps
     };
-    let (sender, receiver) = mpsc::sync_channel::<Batch>(2);
+    // Each thread draws every n-th batch, and they are taken in turn.
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
-        let sampler = &mut sampler;
-        scope.spawn(move || {
-            for step in first..most {
-                if sender.send(sampler.batch(step)).is_err() {
-                    break;
-                }
-            }
-        });
+        let receivers: Vec<mpsc::Receiver<Batch>> = (0..threads as u64)
+            .map(|thread| {
+                let (sender, receiver) = mpsc::sync_channel(1);
+                let sampler = &sampler;
+                scope.spawn(move || {
+                    for step in (first + thread..most).step_by(threads) {
+                        if sender.send(sampler.batch(step)).is_err() {
+                            break;
+                        }
+                    }
+                });
+                receiver
+            })
+            .collect();
         while !state.progress.exhausted && state.progress.step < state.progress.total_steps {
             if stop.load(Ordering::Relaxed) {
                 break;
             }
-            let Ok(batch) = receiver.recv() else {
+            let thread = (state.progress.step - first) as usize % threads;
+            let Ok(batch) = receivers[thread].recv() else {
                 return Err(unlearnable("the sampler stopped".to_owned()));
             };
             let pictures = batch.patches.len() / order.recipe.input.len();
@@ -286,7 +299,7 @@ pub fn train(order: &Order, data: Dataset, stop: &AtomicBool) -> Result<Ending, 
                     order.minutes.unwrap_or_default()
                 ));
             }
-            log.line(&state.progress, &pace, loss.value, false);
+            log.step(&state.progress, &pace, loss.value)?;
             if state
                 .progress
                 .step
@@ -311,12 +324,11 @@ pub fn train(order: &Order, data: Dataset, stop: &AtomicBool) -> Result<Ending, 
                 state.progress.loss_sum = 0.0;
                 state.progress.accuracy_sum = 0.0;
                 if better {
-                    state.save(&best_path(&order.out), false)?;
+                    state.save(&best_path(&order.out), true)?;
                 }
-                state.save(&last_path(&order.out), true)?;
+                state.save(&last_path(&order.out), false)?;
             }
         }
-        drop(receiver);
         Ok(())
     })?;
     let done = state.progress.exhausted || state.progress.step >= state.progress.total_steps;
@@ -324,7 +336,7 @@ pub fn train(order: &Order, data: Dataset, stop: &AtomicBool) -> Result<Ending, 
         return Ok(Ending::Finished(state.progress));
     }
     state.progress.seconds += pace.lap(&session);
-    state.save(&last_path(&order.out), true)?;
+    state.save(&last_path(&order.out), false)?;
     Ok(Ending::Stopped(state.progress))
 }
 
@@ -380,6 +392,8 @@ fn open_device(compute: Compute) -> Result<OpenDevice, TrainError> {
 /// A network in training, with all that the next step depends on.
 struct State {
     twin: Twin,
+    /// The moving average of the twin's weights, where the recipe asks for one.
+    average: Option<Twin>,
     optimizer: ModuleOptimizer,
     device: Device,
     progress: Progress,
@@ -425,8 +439,10 @@ fn fresh(order: &Order, sampler: &Sampler, device: &Device) -> Result<State, Tra
         ..Progress::default()
     };
     let optimizer = optimizer(&twin, recipe, 0);
+    let average = recipe.schedule.average.map(|_| twin.valid());
     Ok(State {
         twin,
+        average,
         optimizer,
         device,
         progress,
@@ -493,7 +509,7 @@ pub fn best_twin(folder: &Path, run: &RunFile) -> Result<(Twin, Progress), Train
         last_path(folder)
     };
     let state = State::load(&path, &run.recipe, &Device::flex())?;
-    Ok((state.twin.valid(), state.progress))
+    Ok((state.judged(), state.progress))
 }
 
 fn best_path(folder: &Path) -> PathBuf {
@@ -527,13 +543,18 @@ impl State {
             .try_into_vec::<f32>()
             .map_err(|error| TrainError::Device(format!("{error:?}")))?;
         let loss = match (&batch.labels, &recipe.objective) {
-            (Labels::Classes(classes), Objective::AllPairs { softmax_weight, .. }) => {
-                loss::all_pairs(&plain, &head, classes, *softmax_weight)
-            }
-            (Labels::Classes(classes), Objective::Pairs { .. }) => {
-                loss::all_pairs(&plain, &head, classes, 0.0)
-            }
             (Labels::Pairs(pairs), _) => loss::pairs(&plain, &head, pairs),
+            (Labels::Classes(classes), objective) => {
+                let (weight, smoothing) = match objective {
+                    Objective::AllPairs {
+                        softmax_weight,
+                        smoothing,
+                        ..
+                    } => (*softmax_weight, *smoothing),
+                    Objective::Pairs { .. } => (0.0, 0.0),
+                };
+                loss::all_pairs(&plain, &head, classes, Softmax { weight, smoothing })
+            }
         };
         let gradients = self
             .twin
@@ -549,6 +570,16 @@ impl State {
             .optimizer
             .step(self.rate(recipe), self.twin.clone(), gradients);
         self.twin = twin.project(recipe.network.alpha_non_negative);
+        if let (Some(keep), Some(average)) = (recipe.schedule.average, self.average.take()) {
+            // The first steps are forgotten sooner.
+            let step = self.progress.step as f64;
+            let keep = keep.min((1.0 + step) / (10.0 + step));
+            let due = self.progress.step.is_multiple_of(AVERAGED_STEPS);
+            self.average = Some(match due {
+                true => average.follow(&self.twin.valid(), 1.0 - keep.powf(AVERAGED_STEPS as f64)),
+                false => average,
+            });
+        }
         self.progress.step += 1;
         self.progress.loss_sum += f64::from(loss.value);
         self.progress.accuracy_sum += f64::from(loss.accuracy);
@@ -580,6 +611,11 @@ impl State {
         }
     }
 
+    /// The weights that validate and are exported.
+    fn judged(&self) -> Twin {
+        self.average.clone().unwrap_or_else(|| self.twin.valid())
+    }
+
     /// Share of one-shot trials answered right, 0 to 1; a tie counts as wrong.
     fn validate(
         &self,
@@ -587,7 +623,7 @@ impl State {
         trials: &[Trial],
         recipe: &Recipe,
     ) -> Result<f64, TrainError> {
-        let twin = self.twin.valid();
+        let twin = self.judged();
         let head = twin.head().map_err(TrainError::Device)?;
         let embeddings = embed_all(&twin, validation, recipe)?;
         let at = |(g, c): (usize, usize), picture: usize| &embeddings[g][c][picture];
@@ -605,23 +641,24 @@ impl State {
         Ok(right.count() as f64 / trials.len() as f64)
     }
 
-    fn save(&self, path: &Path, with_optimizer: bool) -> Result<(), TrainError> {
+    /// All that the next step depends on, or with `judged_only` what [`best_twin`] reads.
+    fn save(&self, path: &Path, judged_only: bool) -> Result<(), TrainError> {
         let failed = |error: burn::store::RecordError| TrainError::Device(error.to_string());
         let progress = serde_json::to_vec(&self.progress)
             .map_err(|error| TrainError::Device(error.to_string()))?;
-        let twin = self
-            .twin
-            .valid()
-            .into_record()
-            .into_bytes()
-            .map_err(failed)?;
-        let optimizer = if with_optimizer {
-            self.optimizer.into_bytes().map_err(failed)?.to_vec()
+        let record = |twin: Twin| twin.into_record().into_bytes().map_err(failed);
+        let mut parts = vec![progress];
+        if judged_only {
+            parts.push(record(self.judged())?.to_vec());
         } else {
-            Vec::new()
-        };
+            parts.push(record(self.twin.valid())?.to_vec());
+            parts.push(self.optimizer.into_bytes().map_err(failed)?.to_vec());
+            if let Some(average) = &self.average {
+                parts.push(record(average.clone())?.to_vec());
+            }
+        }
         let mut body = Vec::new();
-        for part in [&progress[..], &twin, &optimizer] {
+        for part in &parts {
             body.extend((part.len() as u64).to_le_bytes());
             body.extend(part);
         }
@@ -654,31 +691,33 @@ impl State {
             body = rest;
             Some(part)
         };
-        let parts = (part(), part(), part());
-        let (Some(progress), Some(record), Some(optimizer_record)) = parts else {
+        let (Some(progress), Some(record)) = (part(), part()) else {
             return Err(damaged("it is cut short"));
         };
+        let (optimizer_record, average) = (part(), part());
         let progress: Progress =
             serde_json::from_slice(progress).map_err(|error| damaged(&error.to_string()))?;
         let device = device.clone().autodiff();
-        let mut rng = stream(0, Purpose::Init, 0);
-        let twin = Twin::new(&recipe.network, &recipe.input, &mut rng, &device)
-            .map_err(|reason| damaged(&reason))?;
-        let record = ModuleRecord::from_bytes(Bytes::from_bytes_vec(record.to_vec()))
-            .map_err(|error| damaged(&error.to_string()))?;
-        let twin = twin
-            .try_load_record(record)
-            .map_err(|error| damaged(&error.to_string()))?;
+        let twin = |record: &[u8]| -> Result<Twin, TrainError> {
+            let mut rng = stream(0, Purpose::Init, 0);
+            let twin = Twin::new(&recipe.network, &recipe.input, &mut rng, &device)
+                .map_err(|reason| damaged(&reason))?;
+            let record = ModuleRecord::from_bytes(Bytes::from_bytes_vec(record.to_vec()))
+                .map_err(|error| damaged(&error.to_string()))?;
+            twin.try_load_record(record)
+                .map_err(|error| damaged(&error.to_string()))
+        };
+        let (twin, average) = (twin(record)?, average.map(twin).transpose()?);
         let epoch = progress.step.saturating_sub(1) / progress.steps_per_epoch.max(1);
         let mut optimizer = optimizer(&twin, recipe, epoch);
-        if !optimizer_record.is_empty() {
-            let record =
-                OptimizerRecord::from_bytes(Bytes::from_bytes_vec(optimizer_record.to_vec()))
-                    .map_err(|error| damaged(&error.to_string()))?;
+        if let Some(record) = optimizer_record {
+            let record = OptimizerRecord::from_bytes(Bytes::from_bytes_vec(record.to_vec()))
+                .map_err(|error| damaged(&error.to_string()))?;
             optimizer = optimizer.load_record(record);
         }
         Ok(Self {
             twin,
+            average: average.map(|average| average.valid()),
             optimizer,
             device,
             progress,
@@ -705,13 +744,12 @@ pub fn embed_all(
         .collect();
     let mut rows = Vec::with_capacity(frames.len());
     for frames in frames.chunks(EMBED_BATCH) {
-        let mut patches = Vec::with_capacity(frames.len() * recipe.input.len());
-        for frame in frames {
-            match patch(frame, &recipe.input) {
-                Ok(patch) => patches.extend(patch.0),
-                Err(_) => patches.resize(patches.len() + recipe.input.len(), 0.0),
-            }
-        }
+        let seen = frames.par_iter().map(|frame| patch(frame, &recipe.input));
+        let blank = || vec![0.0; recipe.input.len()];
+        let patches: Vec<Vec<f32>> = seen
+            .map(|patch| patch.map_or_else(|_| blank(), |patch| patch.0))
+            .collect();
+        let patches = patches.concat();
         let embeddings = twin.forward(pictures(patches, recipe, &device));
         let dims = embeddings.dims()[1];
         let numbers = embeddings
@@ -892,43 +930,73 @@ impl Pace {
     }
 }
 
-/// Progress for a person: one living line on a terminal, a line an epoch otherwise; and log.csv.
+/// Progress for a person: one living line on a terminal, a line an epoch otherwise. `log.csv` has
+/// a row an epoch, `steps.csv` the mean loss of every [`LOGGED_STEPS`] steps.
 struct Log {
-    path: PathBuf,
+    epochs: PathBuf,
+    steps: PathBuf,
     live: bool,
     shown: Instant,
+    /// Sum of the losses since the last row of `steps`, and how many they are.
+    losses: (f64, u64),
 }
 
 impl Log {
-    const HEADER: &str = "epoch,loss,pair_accuracy,validation_accuracy,learning_rate,seconds\n";
+    const EPOCHS: &str = "epoch,loss,pair_accuracy,validation_accuracy,learning_rate,seconds\n";
+    const STEPS: &str = "step,loss,pictures_per_second\n";
 
-    /// On resume, lines of epochs after the checkpoint are dropped: they will be written again.
+    /// On resume, rows after the checkpoint are dropped: they will be written again.
     fn open(order: &Order, progress: &Progress) -> Result<Self, TrainError> {
-        let path = order.out.join("log.csv");
-        let done = (progress.step / progress.steps_per_epoch.max(1)) as usize;
-        let kept: String = match fs::read_to_string(&path) {
-            Ok(text) if order.resume => text
-                .lines()
-                .skip(1)
-                .take(done)
-                .map(|line| format!("{line}\n"))
-                .collect(),
-            _ => String::new(),
-        };
-        write_whole(&path, format!("{}{kept}", Self::HEADER).as_bytes())?;
+        let (epochs, steps) = (order.out.join("log.csv"), order.out.join("steps.csv"));
+        for (path, header, rows) in [
+            (
+                &epochs,
+                Self::EPOCHS,
+                progress.step / progress.steps_per_epoch.max(1),
+            ),
+            (&steps, Self::STEPS, progress.step / LOGGED_STEPS),
+        ] {
+            let kept: String = match fs::read_to_string(path) {
+                Ok(text) if order.resume => text
+                    .lines()
+                    .skip(1)
+                    .take(rows as usize)
+                    .map(|line| format!("{line}\n"))
+                    .collect(),
+                _ => String::new(),
+            };
+            write_whole(path, format!("{header}{kept}").as_bytes())?;
+        }
         Ok(Self {
-            path,
+            epochs,
+            steps,
             live: std::io::stderr().is_terminal(),
             shown: Instant::now(),
+            losses: (0.0, 0),
         })
+    }
+
+    fn step(&mut self, progress: &Progress, pace: &Pace, loss: f32) -> Result<(), TrainError> {
+        self.losses.0 += f64::from(loss);
+        self.losses.1 += 1;
+        if progress.step.is_multiple_of(LOGGED_STEPS) {
+            let (sum, count) = std::mem::take(&mut self.losses);
+            let (step, rate) = (progress.step, pace.pictures_per_second());
+            append(
+                &self.steps,
+                &format!("{step},{:.6},{rate:.0}\n", sum / count as f64),
+            )?;
+        }
+        self.line(progress, pace, loss);
+        Ok(())
     }
 
     fn note(&self, text: &str) {
         eprintln!("{}{text}", if self.live { "\r\x1b[K" } else { "" });
     }
 
-    fn line(&mut self, progress: &Progress, pace: &Pace, loss: f32, force: bool) {
-        if !self.live || (!force && self.shown.elapsed().as_millis() < 300) {
+    fn line(&mut self, progress: &Progress, pace: &Pace, loss: f32) {
+        if !self.live || self.shown.elapsed().as_millis() < 300 {
             return;
         }
         self.shown = Instant::now();
@@ -958,11 +1026,7 @@ impl Log {
             "{epoch},{loss:.6},{pairs:.6},{accuracy:.6},{rate:.8},{:.1}\n",
             progress.seconds
         );
-        OpenOptions::new()
-            .append(true)
-            .open(&self.path)
-            .and_then(|mut file| file.write_all(row.as_bytes()))
-            .map_err(file_error(&self.path))?;
+        append(&self.epochs, &row)?;
         self.note(&format!(
             "epoch {epoch}/{}  loss {loss:.4}  pairs {:.1} %  validation {:.1} %  {:.0} pictures/s  {} left",
             progress.total_steps / progress.steps_per_epoch,
@@ -973,6 +1037,14 @@ impl Log {
         ));
         Ok(())
     }
+}
+
+fn append(path: &Path, row: &str) -> Result<(), TrainError> {
+    OpenOptions::new()
+        .append(true)
+        .open(path)
+        .and_then(|mut file| file.write_all(row.as_bytes()))
+        .map_err(file_error(path))
 }
 
 fn clock(seconds: f64) -> String {
