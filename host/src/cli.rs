@@ -141,8 +141,12 @@ struct EvalArgs {
     cross_fit: bool,
     #[command(flatten)]
     session: SessionArgs,
+    /// Take a photograph again in which the device finds no mark or which its gates refuse, up to
+    /// so many in all, as a device does in front of somebody; without, the first counts as it is
+    #[arg(long, value_name = "N", requires = "camera", value_parser = clap::value_parser!(u64).range(2..=100))]
+    looks: Option<u64>,
     /// The official runs through the simulated camera: every disturbance alone at a third, two
-    /// thirds and all of its strength, and all together
+    /// thirds and all of its strength; all together; and that with up to 5 looks
     #[arg(long, requires = "runs", requires = "model", conflicts_with_all = ["camera", "disturbance"])]
     camera_table: bool,
     /// Draw the classes of a trial, or the two of an impostor pair, from one group
@@ -360,6 +364,7 @@ fn eval_command(args: EvalArgs, out: &mut dyn Write) -> Result<ExitCode, Failure
     let camera = args.session.session()?.map(|session| Seen {
         session,
         seed: args.seed,
+        looks: args.looks.unwrap_or(1),
     });
     if let Some(path) = &args.runs {
         let runs = dataset::open_runs(path)?;
@@ -445,7 +450,7 @@ fn eval_command(args: EvalArgs, out: &mut dyn Write) -> Result<ExitCode, Failure
     print_accuracy(&accuracy, args.json, out)
 }
 
-/// The official runs under each disturbance, and under all.
+/// The official runs under each disturbance, under all, and under all with several looks.
 fn camera_table(
     model: &Model,
     runs: &[Run],
@@ -454,6 +459,7 @@ fn camera_table(
     out: &mut dyn Write,
 ) -> Result<ExitCode, Failure> {
     const STRENGTHS: [f32; 3] = [1.0 / 3.0, 2.0 / 3.0, 1.0];
+    const LOOKS: u64 = 5;
     if !json {
         let header = "alone";
         writeln!(
@@ -464,18 +470,24 @@ fn camera_table(
     }
     let alone = Disturbance::ALL.map(|disturbance| {
         let sessions = STRENGTHS.map(|strength| Session::Alone(disturbance, strength));
-        (format!("{disturbance:?}"), sessions)
+        (format!("{disturbance:?}"), sessions, 1)
     });
-    let together = (
-        "all together".to_owned(),
-        STRENGTHS.map(Session::Everything),
-    );
-    for (name, sessions) in alone.into_iter().chain([together]) {
+    let together = [("all together", 1), ("... in 5 looks", LOOKS)];
+    let together = together.map(|(name, looks)| {
+        let sessions = STRENGTHS.map(Session::Everything);
+        (name.to_owned(), sessions, looks)
+    });
+    for (name, sessions, looks) in alone.into_iter().chain(together) {
         if !json {
             write!(out, "{name:<15}")?;
         }
         for session in sessions {
-            let found = eval::runs(model, runs, Some(Seen { session, seed }))?;
+            let seen = Seen {
+                session,
+                seed,
+                looks,
+            };
+            let found = eval::runs(model, runs, Some(seen))?;
             if json {
                 writeln!(out, "{}", serde_json::to_string(&found)?)?;
             } else {
@@ -501,13 +513,12 @@ fn camera_command(args: &CameraArgs, out: &mut dyn Write) -> Result<ExitCode, Fa
     frames.truncate(args.pictures);
     let (mut found, mut taken) = (0, 0);
     std::fs::create_dir_all(&args.out).map_err(|error| format!("{:?}: {error}", args.out))?;
-    let look = |shot: Option<camera::Shot>| {
-        let shot = shot?;
+    let look = |shot: camera::Shot| {
         let mark = locate::mark(&shot.frame);
         let overlap = mark.map_or(0.0, |mark| mark.bounds.overlap(&shot.bounds));
         Some((shot.frame.to_png(), overlap))
     };
-    let seen = camera::photographs(&frames, session, args.seed, look);
+    let seen = camera::photographs(&frames, session, args.seed, 1, look);
     for (number, shot) in seen.into_iter().enumerate() {
         let Some((png, overlap)) = shot else { continue };
         let path = args.out.join(format!("{number:04}.png"));

@@ -4,11 +4,13 @@
 use std::num::NonZero;
 use std::thread;
 
+use onelook_edge::config::Config;
 use onelook_edge::frame::Frame;
 use onelook_edge::gallery::Gallery;
 use onelook_edge::head::Head;
 use onelook_edge::model::{Model, ModelError};
-use onelook_edge::preprocess::patch;
+use onelook_edge::preprocess::{self, patch};
+use onelook_edge::quality;
 use serde::Serialize;
 
 use crate::augment::camera::{self, Session};
@@ -92,6 +94,9 @@ pub struct Seen {
     pub session: Session,
     /// Seed of everything random.
     pub seed: u64,
+    /// A photograph in which the device finds no mark or which its gates refuse is taken again,
+    /// otherwise, up to so many in all; 1 for the first one as it is, without gates.
+    pub looks: u64,
 }
 
 /// Embeddings by group, class and picture; an empty one of a photograph in which the device finds
@@ -286,25 +291,52 @@ pub fn embed_as(
         .collect())
 }
 
-/// In order, each photographed first; empty where the device finds no mark.
+/// In order, each photographed first; empty where the device has no look to go by.
 fn photographed(
     model: &Model,
     frames: &[(&Frame, String)],
-    Seen { session, seed }: Seen,
+    seen: Seen,
 ) -> Result<Vec<Vec<f32>>, EvalError> {
     let drawings: Vec<&Frame> = frames.iter().map(|(frame, _)| *frame).collect();
-    let rows = camera::photographs(&drawings, session, seed, |shot| {
-        let found = shot.and_then(|shot| patch(&shot.frame, &model.card().input).ok());
-        found.map_or(Ok(Vec::new()), |patch| model.embed(&patch))
+    let input = &model.card().input;
+    let gates = match seen.looks {
+        1 => None,
+        _ => Some(
+            Config::over_shipped("")
+                .map_err(EvalError::Impossible)?
+                .quality
+                .decide,
+        ),
+    };
+    let Seen {
+        session,
+        seed,
+        looks,
+    } = seen;
+    let rows = camera::photographs(&drawings, session, seed, looks, |shot| {
+        let mark = preprocess::find(&shot.frame, input).ok()?;
+        if let Some(gates) = gates {
+            let quality = quality::of(&shot.frame, mark.as_ref(), input)?;
+            if gates.flaw(&quality).is_some() {
+                return None;
+            }
+        }
+        let patch = preprocess::patch_at(&shot.frame, mark.as_ref(), input).ok()?;
+        Some(model.embed(&patch))
     });
-    Ok(rows.into_iter().collect::<Result<_, _>>()?)
+    let rows = rows.into_iter().map(|row| row.unwrap_or(Ok(Vec::new())));
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 /// What a protocol says of the camera; nothing where there is none.
 pub fn through(camera: Option<Seen>) -> String {
     camera.map_or(String::new(), |seen| {
+        let looks = match seen.looks {
+            1 => String::new(),
+            looks => format!(", up to {looks} looks until the device's gates let one pass"),
+        };
         format!(
-            ", through the simulated camera: {}, seed {}",
+            ", through the simulated camera: {}, seed {}{looks}",
             seen.session, seen.seed
         )
     })

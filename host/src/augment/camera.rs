@@ -764,22 +764,27 @@ impl fmt::Display for Session {
     }
 }
 
-/// What `of` makes of the photographs of `drawings`, in their order, on all cores. The n-th
-/// photograph depends on the n-th drawing, `seed` and n alone; it is `None` where nothing is drawn.
+/// What `of` makes of the photographs of `drawings`, in their order, on all cores; where it makes
+/// nothing of one, of another photograph of the same drawing, up to `looks` in all. A photograph
+/// depends on the drawing, `seed`, the drawing's place and how many were taken of it before.
 pub fn photographs<T: Send>(
     drawings: &[&Frame],
     session: Session,
     seed: u64,
-    of: impl Fn(Option<Shot>) -> T + Sync,
-) -> Vec<T> {
+    looks: u64,
+    of: impl Fn(Shot) -> Option<T> + Sync,
+) -> Vec<Option<T>> {
     let of = &of;
     let one = |(number, drawing): (usize, &&Frame)| {
-        let mut rng = stream(seed, Purpose::Photographs, number as u64);
-        let conditions = match session {
-            Session::Everything(most) => Conditions::drawn(most, &mut rng),
-            Session::Alone(disturbance, strength) => Conditions::alone(disturbance, strength),
-        };
-        of(photograph(drawing, &conditions, &mut rng))
+        (0..looks).find_map(|look| {
+            let index = number as u64 | look << 40;
+            let mut rng = stream(seed, Purpose::Photographs, index);
+            let conditions = match session {
+                Session::Everything(most) => Conditions::drawn(most, &mut rng),
+                Session::Alone(disturbance, strength) => Conditions::alone(disturbance, strength),
+            };
+            of(photograph(drawing, &conditions, &mut rng)?)
+        })
     };
     let threads = thread::available_parallelism().map_or(1, NonZero::get);
     let share = drawings.len().div_ceil(threads).max(1);
@@ -789,7 +794,7 @@ pub fn photographs<T: Send>(
             .enumerate()
             .map(|(nth, chunk)| {
                 let numbered = (nth * share..).zip(chunk);
-                scope.spawn(move || numbered.map(one).collect::<Vec<T>>())
+                scope.spawn(move || numbered.map(one).collect::<Vec<_>>())
             })
             .collect();
         workers
@@ -919,16 +924,35 @@ mod tests {
     #[test]
     fn photographs_do_not_depend_on_how_many_there_are() {
         let (a, b) = (ell(), posed(&ell(), 1, false));
-        let pixels = |shot: Option<Shot>| shot.unwrap().frame.pixels().to_vec();
+        let pixels = |shot: Shot| Some(shot.frame.pixels().to_vec());
         let session = Session::Everything(0.5);
-        let both = photographs(&[&a, &b, &a], session, 5, pixels);
-        let first = photographs(&[&a], session, 5, pixels);
+        let both = photographs(&[&a, &b, &a], session, 5, 1, pixels);
+        let first = photographs(&[&a], session, 5, 1, pixels);
         assert_eq!(both[0], first[0]);
         assert_ne!(both[0], both[2]);
         let blank = Frame::from_fn(9, 9, |_, _| 255);
-        assert_eq!(
-            photographs(&[&blank], session, 5, |shot| shot.is_none()),
-            [true]
-        );
+        assert_eq!(photographs(&[&blank], session, 5, 3, pixels), [None]);
+    }
+
+    #[test]
+    fn what_is_made_nothing_of_is_photographed_again_as_often_as_asked_for() {
+        let drawing = ell();
+        let session = Session::Everything(0.5);
+        let taken = std::sync::Mutex::new(Vec::new());
+        let third = |looks| {
+            taken.lock().unwrap().clear();
+            let answer = photographs(&[&drawing], session, 5, looks, |shot| {
+                let mut taken = taken.lock().unwrap();
+                taken.push(shot.frame.pixels().to_vec());
+                (taken.len() == 3).then_some(3)
+            });
+            (answer, taken.lock().unwrap().clone())
+        };
+        let (answer, two) = third(2);
+        assert_eq!((answer, two.len()), (vec![None], 2));
+        let (answer, three) = third(9);
+        assert_eq!((answer, three.len()), (vec![Some(3)], 3));
+        assert_eq!(three[..2], two);
+        assert!(three[0] != three[1] && three[1] != three[2]);
     }
 }
