@@ -294,7 +294,7 @@ mod tests {
         // From 5 to 4 is 1, to the mean of 0 and 4 it is 3.
         assert_eq!((&**nearest.best.name, nearest.best.distance), ("a", 2.0));
         let other = nearest.runner_up.unwrap();
-        assert_eq!((other.name, other.distance), ("b", 4.0));
+        assert_eq!((&**other.name, other.distance), ("b", 4.0));
         assert!(!nearest.is_tie());
         // Of 0, 4 and 7 the nearest to 5 is 1 away, their mean of 11/3 is 4/3 away.
         let mut gallery = gallery;
