@@ -44,8 +44,10 @@ use steady::{Judge, Verdict};
 use y4m::Y4m;
 
 use crate::frame::{Frame, FrameError};
+use crate::pool::Pool;
 
 pub use mjpeg::MotionJpeg;
+pub use raw::{Layout, Raw};
 pub use source::{Address, Source, SourceError};
 
 /// What is asked of a source.
@@ -345,6 +347,7 @@ pub struct Camera {
     name: String,
     feed: Feed,
     grey: bool,
+    frames: Pool<Frame>,
     judge: Judge,
     /// Good frames that are not handed out yet.
     ready: VecDeque<Shot>,
@@ -366,6 +369,7 @@ impl Camera {
             judge: Judge::new(&wanted.patience, live, Instant::now()),
             feed,
             grey: wanted.grey,
+            frames: Pool::default(),
             ready: VecDeque::new(),
             shown: 0,
             damaged: 0,
@@ -420,17 +424,19 @@ impl Camera {
             let now = Instant::now();
             let verdict = match taken {
                 Taken::Report(report) => return Seen::State(self.report(report, now)),
-                Taken::Picture(picture) => match decode(&picture, &self.name, self.grey) {
-                    Ok(shot) => self.judge.whole(shot, now),
-                    Err(error) => {
-                        self.refuse(error.to_string());
-                        Verdict::default()
+                Taken::Picture(picture) => {
+                    match decode(&picture, &self.name, self.grey, &mut self.frames) {
+                        Ok(shot) => self.judge.whole(shot, now),
+                        Err(error) => {
+                            self.refuse(error.to_string());
+                            Verdict::default()
+                        }
                     }
-                },
+                }
                 Taken::Nothing => Verdict::default(),
                 Taken::Ended => {
                     let verdict = self.judge.ended(now);
-                    if verdict.show.is_empty() {
+                    if verdict.show.is_none() {
                         self.follow(verdict);
                         return Seen::Ended;
                     }
@@ -461,6 +467,7 @@ impl Camera {
         for why in verdict.refused {
             self.refuse(why);
         }
+        self.ready.extend(verdict.held);
         self.ready.extend(verdict.show);
         if matches!(self.feed, Feed::Live(_)) && self.ready.len() > 1 {
             self.dropped += self.ready.len() as u64 - 1;
@@ -496,22 +503,28 @@ impl Camera {
     }
 }
 
-fn decode(picture: &Picture, name: &str, grey: bool) -> Result<Shot, FrameError> {
+fn decode(
+    picture: &Picture,
+    name: &str,
+    grey: bool,
+    frames: &mut Pool<Frame>,
+) -> Result<Shot, FrameError> {
     let started = Instant::now();
-    let frame = match &picture.coded {
+    let (frame, read) = match &picture.coded {
         Coded::Jpeg(bytes) => {
-            let name = format!("{name}, picture {}", picture.sequence);
-            Frame::decode_jpeg(bytes, &name, grey)?
+            let name = format_args!("{name}, picture {}", picture.sequence);
+            frames.fill(|frame| frame.read_jpeg(bytes, name, grey))
         }
         Coded::File(bytes, name) => {
             let frame = Frame::decode(bytes, name)?;
-            if grey {
+            let frame = if grey {
                 frame.to_grey().into_owned()
             } else {
                 frame
-            }
+            };
+            (Arc::new(frame), Ok(()))
         }
-        Coded::Raw(raw) => raw.to_frame(grey)?,
+        Coded::Raw(raw) => frames.fill(|frame| raw.read_into(frame, grey)),
         Coded::Damaged(why) => {
             return Err(FrameError::Undecodable {
                 name: name.to_owned(),
@@ -519,8 +532,9 @@ fn decode(picture: &Picture, name: &str, grey: bool) -> Result<Shot, FrameError>
             });
         }
     };
+    read?;
     Ok(Shot {
-        frame: Arc::new(frame),
+        frame,
         sequence: picture.sequence,
         taken: picture.taken,
         decoding: started.elapsed(),

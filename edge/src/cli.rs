@@ -713,7 +713,9 @@ impl Device {
         out: &mut dyn Write,
     ) -> io::Result<()> {
         let (word, name, p, runner_up) = match decision {
-            Decision::Match { name, p, runner_up } => ("match", Some(name), Some(*p), *runner_up),
+            Decision::Match { name, p, runner_up } => {
+                ("match", Some(&**name), Some(*p), *runner_up)
+            }
             Decision::Unknown { best, runner_up } => {
                 let p = best.as_ref().map(|(_, p)| *p);
                 ("unknown", None, p, *runner_up)

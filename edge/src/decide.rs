@@ -1,6 +1,8 @@
 //! Says yes, no or "unknown": an open-set decision from distances and a threshold, and the threshold
 //! that keeps strangers out of a gallery of a given size. Knows nothing of pictures or files.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use crate::gallery::Nearest;
@@ -12,7 +14,7 @@ pub enum Decision {
     /// The probe is of this class.
     Match {
         /// The class.
-        name: String,
+        name: Arc<str>,
         /// p of the best class, at least the threshold.
         p: f32,
         /// p of the next class, where there is one.
@@ -21,7 +23,7 @@ pub enum Decision {
     /// The probe is of no enrolled class, of two at once, or known not to be of the nearest.
     Unknown {
         /// The nearest class and its p, where any is enrolled.
-        best: Option<(String, f32)>,
+        best: Option<(Arc<str>, f32)>,
         /// p of the next class, where there is one.
         runner_up: Option<f32>,
     },
@@ -38,7 +40,7 @@ pub fn identify(nearest: Option<Nearest>, head: &Head, threshold: f32) -> Decisi
     };
     let p = head.probability(nearest.best.distance);
     let runner_up = nearest.runner_up.map(|c| head.probability(c.distance));
-    let name = nearest.best.name.to_owned();
+    let name = Arc::clone(nearest.best.name);
     if p >= threshold && !nearest.is_tie() && !nearest.is_rejected {
         Decision::Match { name, p, runner_up }
     } else {
@@ -232,7 +234,7 @@ mod tests {
     #[test]
     fn the_best_class_is_named_on_and_above_the_threshold() {
         let expected = Decision::Match {
-            name: "a".to_owned(),
+            name: "a".into(),
             p: 0.5,
             runner_up: None,
         };
@@ -242,7 +244,7 @@ mod tests {
     #[test]
     fn below_the_threshold_the_answer_is_unknown() {
         let expected = Decision::Unknown {
-            best: Some(("a".to_owned(), 0.5)),
+            best: Some(("a".into(), 0.5)),
             runner_up: None,
         };
         assert_eq!(decide(&[("a", 2.0)], 0.500_001), expected);

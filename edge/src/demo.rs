@@ -154,7 +154,7 @@ impl Tally {
     /// `shown` is the class in the frame, none for the stranger.
     fn count(&mut self, shown: Option<&str>, decision: Option<&Decision>) {
         let named = match decision {
-            Some(Decision::Match { name, .. }) => Some(name.as_str()),
+            Some(Decision::Match { name, .. }) => Some(&**name),
             Some(Decision::Unknown { .. }) | None => None,
         };
         if shown.is_none() {

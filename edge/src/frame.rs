@@ -1,6 +1,7 @@
 //! A picture in memory and the one way in for encoded pictures. Knows nothing of cameras, models or identities.
 
 use std::borrow::Cow;
+use std::fmt::Display;
 use std::fs::File;
 use std::io::{Cursor, Read};
 use std::path::{Path, PathBuf};
@@ -72,6 +73,18 @@ pub enum FrameError {
         /// How many bytes came.
         samples: usize,
     },
+}
+
+impl Default for Frame {
+    /// One black pixel, for whoever has a picture put there.
+    fn default() -> Self {
+        Self {
+            width: 1,
+            height: 1,
+            channels: 1,
+            pixels: vec![0],
+        }
+    }
 }
 
 impl Frame {
@@ -161,7 +174,9 @@ impl Frame {
         if bytes.starts_with(&[0xff, 0xd8]) {
             let outline = jpeg::outline(bytes).map_err(|flaw| undecodable(flaw.to_string()))?;
             if outline.walked {
-                return Self::decode_outlined(bytes, &outline, name, false);
+                let mut frame = Self::default();
+                frame.read_outlined(bytes, &outline, &name, false)?;
+                return Ok(frame);
             }
         }
         let reader = || {
@@ -196,34 +211,73 @@ impl Frame {
     ///
     /// # Errors
     /// [`FrameError::Undecodable`] or [`FrameError::TooManyPixels`].
-    pub fn decode_jpeg(bytes: &[u8], name: &str, grey: bool) -> Result<Self, FrameError> {
+    pub fn decode_jpeg(bytes: &[u8], name: impl Display, grey: bool) -> Result<Self, FrameError> {
+        let mut frame = Self::default();
+        frame.read_jpeg(bytes, name, grey)?;
+        Ok(frame)
+    }
+
+    /// The same into this frame's memory: the luma of a picture that is no larger than another one
+    /// before it is decoded without an allocation. After an error one black pixel is left.
+    ///
+    /// # Errors
+    /// As [`Frame::decode_jpeg`].
+    pub fn read_jpeg(
+        &mut self,
+        bytes: &[u8],
+        name: impl Display,
+        grey: bool,
+    ) -> Result<(), FrameError> {
+        let read = self.read_any_jpeg(bytes, &name, grey);
+        if read.is_err() {
+            self.reshape(1, 1, 1).fill(0);
+        }
+        read
+    }
+
+    fn read_any_jpeg(
+        &mut self,
+        bytes: &[u8],
+        name: &dyn Display,
+        grey: bool,
+    ) -> Result<(), FrameError> {
         let undecodable = |reason: String| FrameError::Undecodable {
-            name: name.to_owned(),
+            name: name.to_string(),
             reason,
         };
-        let outline = jpeg::outline(bytes).map_err(|flaw| undecodable(flaw.to_string()))?;
+        let outline = if grey {
+            jpeg::luma(bytes, MAX_PIXELS, &mut self.pixels)
+        } else {
+            jpeg::outline(bytes)
+        };
+        let outline = outline.map_err(|flaw| undecodable(flaw.to_string()))?;
         if !outline.walked {
             return Err(undecodable(
                 "it is progressive: nobody can tell whether it is whole".to_owned(),
             ));
         }
-        Self::decode_outlined(bytes, &outline, name, grey)
+        if outline.has_luma {
+            self.reshape(outline.width, outline.height, 1);
+            return Ok(());
+        }
+        self.read_outlined(bytes, &outline, name, grey)
     }
 
-    fn decode_outlined(
+    fn read_outlined(
+        &mut self,
         bytes: &[u8],
         outline: &jpeg::Outline,
-        name: &str,
+        name: &dyn Display,
         grey: bool,
-    ) -> Result<Self, FrameError> {
+    ) -> Result<(), FrameError> {
         let undecodable = |reason: String| FrameError::Undecodable {
-            name: name.to_owned(),
+            name: name.to_string(),
             reason,
         };
         let (width, height) = (outline.width, outline.height);
         if width as u64 * height as u64 > MAX_PIXELS {
             return Err(FrameError::TooManyPixels {
-                name: name.to_owned(),
+                name: name.to_string(),
             });
         }
         let bytes = &bytes[..outline.bytes];
@@ -253,15 +307,22 @@ impl Frame {
             .jpeg_set_out_colorspace(colors);
         // Headers are read a second time: the color space must be known before.
         let mut decoder = JpegDecoder::new_with_options(ZCursor::new(&bytes[..]), options);
-        let pixels = decoder
-            .decode()
+        let pixels = self.reshape(width, height, channels);
+        decoder
+            .decode_into(pixels)
             .map_err(|error| undecodable(error.to_string()))?;
-        let frame = Self::new(width, height, channels, pixels)?;
-        Ok(if grey && channels == 3 {
-            frame.to_grey().into_owned()
-        } else {
-            frame
-        })
+        if grey && channels == 3 {
+            *self = self.to_grey().into_owned();
+        }
+        Ok(())
+    }
+
+    /// Makes it a frame of that shape, which its samples then have to fit; a side of 0 becomes 1.
+    pub(crate) fn reshape(&mut self, width: usize, height: usize, channels: usize) -> &mut [u8] {
+        (self.width, self.height) = (width.max(1), height.max(1));
+        self.channels = channels;
+        self.pixels.resize(self.width * self.height * channels, 0);
+        &mut self.pixels
     }
 
     fn from_picture(picture: &DynamicImage) -> Result<Self, FrameError> {
@@ -309,34 +370,53 @@ impl Frame {
         &self.pixels
     }
 
+    /// The grey level of a pixel (Rec. 601 luma).
+    ///
+    /// # Panics
+    /// If it lies beyond the frame.
+    pub fn level(&self, x: usize, y: usize) -> u8 {
+        let at = y * self.width + x;
+        match self.channels {
+            1 => self.pixels[at],
+            _ => luma(&self.pixels[3 * at..]),
+        }
+    }
+
     /// This frame in grey (Rec. 601 luma).
     pub fn to_grey(&self) -> Cow<'_, Frame> {
-        if self.channels == 1 {
-            return Cow::Borrowed(self);
-        }
-        let luma = |p: &[u8]| {
-            ((u32::from(p[0]) * 299 + u32::from(p[1]) * 587 + u32::from(p[2]) * 114 + 500) / 1000)
-                as u8
-        };
-        Cow::Owned(Self {
-            width: self.width,
-            height: self.height,
-            channels: 1,
-            pixels: self.pixels.chunks_exact(3).map(luma).collect(),
-        })
+        self.with_channels(1)
     }
 
     /// This frame in RGB.
     pub fn to_rgb(&self) -> Cow<'_, Frame> {
-        if self.channels == 3 {
+        self.with_channels(3)
+    }
+
+    fn with_channels(&self, channels: usize) -> Cow<'_, Frame> {
+        if self.channels == channels {
             return Cow::Borrowed(self);
         }
-        Cow::Owned(Self {
-            width: self.width,
-            height: self.height,
-            channels: 3,
-            pixels: self.pixels.iter().flat_map(|&v| [v, v, v]).collect(),
-        })
+        let mut converted = Self::default();
+        self.in_channels(channels, &mut converted);
+        Cow::Owned(converted)
+    }
+
+    /// This frame in grey (1) or RGB (3): itself where it is so, else in `memory`.
+    pub(crate) fn in_channels<'a>(&'a self, channels: usize, memory: &'a mut Frame) -> &'a Frame {
+        if self.channels == channels {
+            return self;
+        }
+        let converted = memory.reshape(self.width, self.height, channels);
+        if channels == 1 {
+            for (to, from) in converted.iter_mut().zip(self.pixels.chunks_exact(3)) {
+                *to = luma(from);
+            }
+        } else {
+            for (to, &from) in converted.chunks_exact_mut(3).zip(&self.pixels) {
+                to.fill(from);
+            }
+        }
+        memory
     }
 
     /// This frame as a PNG file's bytes.
@@ -364,4 +444,10 @@ impl Frame {
         })?;
         Ok(bytes)
     }
+}
+
+/// Rec. 601 luma of the red, green and blue that `pixel` begins with.
+pub(crate) fn luma(pixel: &[u8]) -> u8 {
+    let [r, g, b] = [0, 1, 2].map(|channel| u32::from(pixel[channel]));
+    ((r * 299 + g * 587 + b * 114 + 500) / 1000) as u8
 }

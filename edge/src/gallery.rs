@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 
 use crate::head::Head;
 use crate::search::{Index, NearestTwo, Scored};
@@ -16,7 +17,7 @@ pub struct Gallery {
     /// In the order of their enrollment.
     classes: Vec<Class>,
     /// By name.
-    numbers: HashMap<String, usize>,
+    numbers: HashMap<Arc<str>, usize>,
     index: Option<Index>,
     /// By class: what it is not.
     negatives: HashMap<String, Vec<Vec<f32>>>,
@@ -24,7 +25,7 @@ pub struct Gallery {
 
 #[derive(Clone, Debug, PartialEq)]
 struct Class {
-    name: String,
+    name: Arc<str>,
     /// How many there are.
     count: usize,
     /// Their embeddings, one after the other.
@@ -37,7 +38,7 @@ struct Class {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Candidate<'a> {
     /// The class.
-    pub name: &'a str,
+    pub name: &'a Arc<str>,
     /// Weighted L1 distance to the class: see [`Gallery::distance_to`].
     pub distance: f32,
 }
@@ -75,9 +76,10 @@ impl Gallery {
                 number
             }
             None => {
-                self.numbers.insert(name.to_owned(), self.classes.len());
+                let name: Arc<str> = name.into();
+                self.numbers.insert(Arc::clone(&name), self.classes.len());
                 self.classes.push(Class {
-                    name: name.to_owned(),
+                    name,
                     count: 1,
                     templates: embedding,
                     mean: Vec::new(),
@@ -147,7 +149,7 @@ impl Gallery {
 
     /// The classes in the order of their enrollment.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.classes.iter().map(|class| class.name.as_str())
+        self.classes.iter().map(|class| &*class.name)
     }
 
     /// How many templates the class `name` has; 0 where it is not enrolled.
@@ -204,7 +206,7 @@ impl Gallery {
             distance: scored.distance,
         };
         let best = candidate(nearest.best?);
-        let negatives = self.negatives.get(best.name).into_iter().flatten();
+        let negatives = self.negatives.get(&**best.name).into_iter().flatten();
         let mut distances = negatives.map(|negative| head.distance(negative, probe));
         Some(Nearest {
             best,
@@ -290,9 +292,9 @@ mod tests {
         assert!((gallery.comparisons() - (1.0 + 2f64.sqrt())).abs() < 1e-12);
         let nearest = gallery.nearest(&[5.0, 0.0], &head()).unwrap();
         // From 5 to 4 is 1, to the mean of 0 and 4 it is 3.
-        assert_eq!((nearest.best.name, nearest.best.distance), ("a", 2.0));
+        assert_eq!((&**nearest.best.name, nearest.best.distance), ("a", 2.0));
         let other = nearest.runner_up.unwrap();
-        assert_eq!((other.name, other.distance), ("b", 4.0));
+        assert_eq!((&**other.name, other.distance), ("b", 4.0));
         assert!(!nearest.is_tie());
         // Of 0, 4 and 7 the nearest to 5 is 1 away, their mean of 11/3 is 4/3 away.
         let mut gallery = gallery;
@@ -314,8 +316,8 @@ mod tests {
             };
             let gallery = gallery(&order.map(|name| (name, place(name))));
             let nearest = gallery.nearest(&[0.0, 0.0], &head()).unwrap();
-            assert_eq!(nearest.best.name, "a");
-            assert_eq!(nearest.runner_up.unwrap().name, "b");
+            assert_eq!(&**nearest.best.name, "a");
+            assert_eq!(&**nearest.runner_up.unwrap().name, "b");
         }
     }
 
@@ -363,7 +365,7 @@ mod tests {
         assert!(nearest(2.0).is_rejected && nearest(4.0).is_rejected);
         // It is no reason against another class, however near.
         let other = nearest(5.0);
-        assert_eq!((other.best.name, other.is_rejected), ("b", false));
+        assert_eq!((&**other.best.name, other.is_rejected), ("b", false));
         assert_eq!(
             (gallery.negatives_of("a"), gallery.negatives_of("b")),
             (1, 0)

@@ -1,10 +1,14 @@
 //! Tells a whole JPEG from one that is cut or damaged, which decoders do not: they pad what is missing
-//! and show it. Walks every segment and every coded bit of a sequential picture and decodes nothing.
+//! and show it. Walks every segment and every coded bit of a sequential picture, and on the way decodes
+//! its luma for those who want no more.
 //!
 //! What it tells for certain: a picture that is cut anywhere, has a segment or marker that is broken,
 //! missing or out of order, or codes fewer or more blocks than its size needs. What no reader can tell:
 //! bits that changed into other valid codes with the same number of blocks, values of quantisation
 //! tables, and comments.
+
+use crate::kernel::Isa;
+use crate::kernel::idct::{self, Transform};
 
 /// What the header of a JPEG says, and where the picture ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,6 +23,8 @@ pub struct Outline {
     pub walked: bool,
     /// Without Huffman tables, as many webcams send it: the standard ones are meant.
     pub without_tables: bool,
+    /// Its luma was decoded.
+    pub has_luma: bool,
     /// How many bytes the picture has, from its first marker to its last; more may follow.
     pub bytes: usize,
 }
@@ -62,7 +68,33 @@ const LOOKUP_BITS: u32 = 9;
 /// # Errors
 /// The first [`Flaw`] on the way.
 pub fn outline(bytes: &[u8]) -> Result<Outline, Flaw> {
-    let mut walk = Walk::default();
+    walk(bytes, Walk::default())
+}
+
+/// Walks the first picture in `bytes`, and decodes its luma into `levels`, row by row. Left undecoded is
+/// what has no luma (RGB, CMYK), or one of less detail than its chroma, more than `most_pixels`, or a
+/// progressive picture. Allocates nothing but what `levels` grows by.
+///
+/// # Errors
+/// The first [`Flaw`] on the way; what `levels` holds is then of no use.
+pub fn luma(bytes: &[u8], most_pixels: u64, levels: &mut Vec<u8>) -> Result<Outline, Flaw> {
+    let fastest = Isa::here().next().unwrap_or(Isa::Scalar);
+    let luma = Luma {
+        most_pixels,
+        transform: idct::transform(fastest),
+        levels,
+        is_whole: false,
+    };
+    walk(
+        bytes,
+        Walk {
+            luma: Some(luma),
+            ..Walk::default()
+        },
+    )
+}
+
+fn walk(bytes: &[u8], mut walk: Walk) -> Result<Outline, Flaw> {
     let mut reader = Reader { bytes, at: 0 };
     if reader.take(2)? != [0xff, SOI] {
         return Err(Flaw::Order("first marker"));
@@ -79,6 +111,7 @@ pub fn outline(bytes: &[u8]) -> Result<Outline, Flaw> {
                 let header = reader.segment()?;
                 reader.at = walk.scan(header, bytes, reader.at)?;
             }
+            0xee => walk.adobe(reader.segment()?),
             0xe0..=0xef | 0xfe => {
                 reader.segment()?;
             }
@@ -128,20 +161,26 @@ impl<'a> Reader<'a> {
 
 /// What has been read of a picture so far.
 #[derive(Default)]
-struct Walk {
+struct Walk<'a> {
     size: Option<(usize, usize)>,
     sequential: bool,
-    components: Vec<Component>,
-    /// The first value of each quantisation table.
-    quantisation: [Option<i32>; 4],
+    components: [Component; 4],
+    /// How many of them there are.
+    count: usize,
+    /// In the order in which coefficients are coded.
+    quantisation: [Option<[u16; 64]>; 4],
     dc: [Option<Huffman>; 4],
     ac: [Option<Huffman>; 4],
     any_tables: bool,
     without_tables: bool,
     /// 0 for none.
     restart_interval: usize,
+    /// What colours mean, by Adobe's segment: 1 for luma and chroma.
+    transform: Option<u8>,
+    luma: Option<Luma<'a>>,
 }
 
+#[derive(Clone, Copy, Default)]
 struct Component {
     id: u8,
     across: usize,
@@ -150,18 +189,31 @@ struct Component {
     scanned: bool,
 }
 
-impl Walk {
+/// Where luma goes.
+struct Luma<'a> {
+    most_pixels: u64,
+    transform: Transform,
+    levels: &'a mut Vec<u8>,
+    is_whole: bool,
+}
+
+impl Walk<'_> {
+    fn components(&self) -> &[Component] {
+        &self.components[..self.count]
+    }
+
     fn end(&self, bytes: usize) -> Result<Outline, Flaw> {
         let (width, height) = self.size.ok_or(Flaw::Order("frame header"))?;
-        if !self.components.iter().all(|component| component.scanned) {
+        if !self.components().iter().all(|component| component.scanned) {
             return Err(Flaw::Order("coded data"));
         }
         Ok(Outline {
             width,
             height,
-            components: self.components.len(),
+            components: self.count,
             walked: self.sequential,
             without_tables: self.without_tables,
+            has_luma: self.luma.as_ref().is_some_and(|luma| luma.is_whole),
             bytes,
         })
     }
@@ -189,18 +241,19 @@ impl Walk {
         }
         for &[id, sampling, quantisation] in components {
             let (across, down) = (usize::from(sampling >> 4), usize::from(sampling & 15));
-            let known = self.components.iter().any(|other| other.id == id);
+            let known = self.components().iter().any(|other| other.id == id);
             let factors = 1..=4;
             if known || quantisation > 3 || !factors.contains(&across) || !factors.contains(&down) {
                 return Err(BROKEN);
             }
-            self.components.push(Component {
+            self.components[self.count] = Component {
                 id,
                 across,
                 down,
                 quantisation: usize::from(quantisation),
                 scanned: false,
-            });
+            };
+            self.count += 1;
         }
         self.size = Some((usize::from(width), usize::from(height)));
         self.sequential = sequential;
@@ -215,16 +268,16 @@ impl Walk {
             if wide > 1 || id > 3 {
                 return Err(BROKEN);
             }
-            let first = values[..=wide]
-                .iter()
-                .fold(0, |value, &byte| value << 8 | i32::from(byte));
-            if values
-                .chunks(wide + 1)
-                .any(|value| value.iter().all(|&byte| byte == 0))
-            {
+            let mut table = [0; 64];
+            for (step, value) in table.iter_mut().zip(values.chunks(wide + 1)) {
+                *step = value
+                    .iter()
+                    .fold(0, |step, &byte| step << 8 | u16::from(byte));
+            }
+            if table.contains(&0) {
                 return Err(BROKEN);
             }
-            self.quantisation[id] = Some(first);
+            self.quantisation[id] = Some(table);
             segment = &rest[values.len()..];
         }
         Ok(())
@@ -249,6 +302,12 @@ impl Walk {
         Ok(())
     }
 
+    fn adobe(&mut self, segment: &[u8]) {
+        if let [b'A', b'd', b'o', b'b', b'e', ..] = segment {
+            self.transform = segment.get(11).copied();
+        }
+    }
+
     fn restarts(&mut self, segment: &[u8]) -> Result<(), Flaw> {
         let &[high, low] = segment else {
             return Err(Flaw::Segment("restart interval"));
@@ -269,9 +328,9 @@ impl Walk {
             return Err(BROKEN);
         }
         if !self.sequential {
-            self.components
-                .iter_mut()
-                .for_each(|component| component.scanned = true);
+            for component in &mut self.components {
+                component.scanned = true;
+            }
             return skip_scan(bytes, at);
         }
         if progression != [0, 63, 0] {
@@ -282,46 +341,44 @@ impl Walk {
             (self.dc, self.ac) = (dc, ac);
             self.without_tables = true;
         }
-        let mut parts = Vec::new();
-        for pair in chosen.chunks_exact(2) {
-            let index = self
-                .components
-                .iter()
-                .position(|component| component.id == pair[0]);
-            let index = index.ok_or(BROKEN)?;
-            if std::mem::replace(&mut self.components[index].scanned, true) {
-                return Err(Flaw::Order("coded data"));
-            }
-            parts.push((index, usize::from(pair[1] >> 4), usize::from(pair[1] & 15)));
-        }
-        let table = |tables: &'_ [Option<Huffman>; 4], id: usize| match tables.get(id) {
-            Some(Some(_)) => Ok(id),
+        let table = |tables: &[Option<Huffman>; 4], id: u8| match tables.get(usize::from(id)) {
+            Some(Some(_)) => Ok(usize::from(id)),
             _ => Err(Flaw::Order("Huffman table")),
         };
         let most =
-            |side: fn(&Component) -> usize| self.components.iter().map(side).max().unwrap_or(1);
+            |side: fn(&Component) -> usize| self.components().iter().map(side).max().unwrap_or(1);
         let (most_across, most_down) = (most(|c| c.across), most(|c| c.down));
+        let (pairs, _) = chosen.as_chunks::<2>();
+        let mut parts = [Part::default(); 4];
+        let parts = parts.get_mut(..pairs.len()).ok_or(BROKEN)?;
         let alone = parts.len() == 1;
-        let mut coded = Vec::new();
-        for &(index, dc, ac) in &parts {
-            let component = &self.components[index];
-            let first = self.quantisation[component.quantisation];
-            coded.push(Part {
-                dc: table(&self.dc, dc)?,
-                ac: table(&self.ac, ac)?,
-                blocks: if alone {
-                    1
-                } else {
-                    component.across * component.down
-                },
-                step: first.ok_or(Flaw::Order("quantisation table"))?,
+        for (part, &[id, tables]) in parts.iter_mut().zip(pairs) {
+            let known = self.components().iter().position(|other| other.id == id);
+            let index = known.ok_or(BROKEN)?;
+            let component = self.components[index];
+            if std::mem::replace(&mut self.components[index].scanned, true) {
+                return Err(Flaw::Order("coded data"));
+            }
+            let steps = self.quantisation[component.quantisation];
+            *part = Part {
+                index,
+                dc: table(&self.dc, tables >> 4)?,
+                ac: table(&self.ac, tables & 15)?,
+                // A component alone is coded without the blocks that only fill a unit up.
+                across: if alone { 1 } else { component.across },
+                down: if alone { 1 } else { component.down },
+                steps: steps.ok_or(Flaw::Order("quantisation table"))?,
                 level: 0,
-            });
+            };
         }
-        if coded.iter().map(|part| part.blocks).sum::<usize>() > 10 {
+        if parts
+            .iter()
+            .map(|part| part.across * part.down)
+            .sum::<usize>()
+            > 10
+        {
             return Err(BROKEN);
         }
-        // A component alone is coded without the blocks that only fill a unit up.
         let units = |side: usize, own: usize, most: usize| {
             if alone {
                 (side * own).div_ceil(most).div_ceil(8)
@@ -329,17 +386,47 @@ impl Walk {
                 side.div_ceil(8 * most)
             }
         };
-        let (across, down) = self
-            .components
-            .get(parts[0].0)
-            .map_or((1, 1), |c| (c.across, c.down));
-        let units = units(size.0, across, most_across) * units(size.1, down, most_down);
-        self.walk_units(&mut coded, units, Bits::new(bytes, at))
+        let first = self.components[parts[0].index];
+        let units = (
+            units(size.0, first.across, most_across),
+            units(size.1, first.down, most_down),
+        );
+        let mut luma = self.luma.take();
+        let decoded = luma.as_mut().filter(|luma| {
+            parts.iter().any(|part| part.index == 0)
+                && (self.components[0].across, self.components[0].down) == (most_across, most_down)
+                && self.is_luma_first()
+                && size.0 as u64 * size.1 as u64 <= luma.most_pixels
+        });
+        let end = self.walk_units(parts, units, size, decoded, Bits::new(bytes, at));
+        self.luma = luma;
+        end
     }
 
-    fn walk_units(&self, parts: &mut [Part], units: usize, mut bits: Bits) -> Result<usize, Flaw> {
+    /// Whether the first component is luma.
+    fn is_luma_first(&self) -> bool {
+        match self.components() {
+            [_] => true,
+            [r, g, b] => {
+                [r.id, g.id, b.id] != *b"RGB" && self.transform.is_none_or(|kind| kind == 1)
+            }
+            _ => false,
+        }
+    }
+
+    fn walk_units(
+        &self,
+        parts: &mut [Part],
+        (across, down): (usize, usize),
+        size: (usize, usize),
+        mut luma: Option<&mut Luma>,
+        mut bits: Bits,
+    ) -> Result<usize, Flaw> {
+        if let Some(luma) = &mut luma {
+            luma.levels.resize(size.0 * size.1, 0);
+        }
         let mut restarts = 0;
-        for unit in 0..units {
+        for unit in 0..across * down {
             if self.restart_interval > 0 && unit > 0 && unit % self.restart_interval == 0 {
                 bits.restart(restarts)?;
                 restarts = (restarts + 1) % 8;
@@ -349,55 +436,138 @@ impl Walk {
                 let (Some(dc), Some(ac)) = (&self.dc[part.dc], &self.ac[part.ac]) else {
                     return Err(Flaw::Order("Huffman table"));
                 };
-                for _ in 0..part.blocks {
-                    walk_block(&mut bits, dc, ac, part)?;
+                for block in 0..part.across * part.down {
+                    let luma = luma.as_mut().filter(|_| part.index == 0);
+                    let Some(luma) = luma else {
+                        walk_block(&mut bits, dc, ac, part, |_, _| {})?;
+                        continue;
+                    };
+                    let (mut coefficients, mut is_flat) = ([0; 64], true);
+                    let steps = part.steps;
+                    walk_block(&mut bits, dc, ac, part, |at, value| {
+                        coefficients[ZIGZAG[at]] = value * i32::from(steps[at]);
+                        is_flat &= at == 0;
+                    })?;
+                    let x = unit % across * part.across + block % part.across;
+                    let y = unit / across * part.down + block / part.across;
+                    luma.put((8 * x, 8 * y), size, &coefficients, is_flat);
                 }
             }
+        }
+        if let Some(luma) = luma {
+            luma.is_whole = true;
         }
         bits.end()
     }
 }
 
+impl Luma<'_> {
+    /// Puts a block at its place, without what lies beyond the picture.
+    fn put(
+        &mut self,
+        (x, y): (usize, usize),
+        (width, height): (usize, usize),
+        coefficients: &[i32; 64],
+        is_flat: bool,
+    ) {
+        if x >= width || y >= height {
+            return;
+        }
+        let block = if is_flat {
+            // What the transform makes of it.
+            [((coefficients[0] + 4 + 8 * 128) >> 3).clamp(0, 255) as u8; 64]
+        } else {
+            (self.transform)(coefficients)
+        };
+        let rows = self.levels.chunks_exact_mut(width).skip(y);
+        for (row, levels) in rows.zip(block.as_chunks::<8>().0) {
+            match row[x..].first_chunk_mut::<8>() {
+                Some(row) => *row = *levels,
+                None => row[x..].copy_from_slice(&levels[..width - x]),
+            }
+        }
+    }
+}
+
 /// A component's part in a scan.
+#[derive(Clone, Copy)]
 struct Part {
+    /// The component.
+    index: usize,
     dc: usize,
     ac: usize,
-    /// In each unit.
-    blocks: usize,
-    /// The quantisation of the mean level.
-    step: i32,
+    /// Blocks in each unit.
+    across: usize,
+    down: usize,
+    steps: [u16; 64],
     /// The mean level of its last block, quantised.
     level: i32,
 }
 
-fn walk_block(bits: &mut Bits, dc: &Huffman, ac: &Huffman, part: &mut Part) -> Result<(), Flaw> {
+impl Default for Part {
+    fn default() -> Self {
+        Self {
+            index: 0,
+            dc: 0,
+            ac: 0,
+            across: 0,
+            down: 0,
+            steps: [1; 64],
+            level: 0,
+        }
+    }
+}
+
+/// Where coefficients stand in their block, in the order in which they are coded: ITU-T T.81, figure A.6.
+const ZIGZAG: [usize; 64] = [
+    0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20,
+    13, 6, 7, 14, 21, 28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59,
+    52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63,
+];
+
+/// Walks a block; `put` is told which coefficient it is, as they are coded, and its quantised value.
+fn walk_block(
+    bits: &mut Bits,
+    dc: &Huffman,
+    ac: &Huffman,
+    part: &mut Part,
+    mut put: impl FnMut(usize, i32),
+) -> Result<(), Flaw> {
     let size = bits.symbol(dc)?;
     if size > 11 {
         return Err(Flaw::Code);
     }
     part.level += bits.difference(u32::from(size))?;
+    let step = i32::from(part.steps[0]);
     // 64 samples of -128 to 127, over 8.
-    if (part.level * part.step).abs() > 1024 + part.step + LEVEL_SLACK {
+    if (part.level * step).abs() > 1024 + step + LEVEL_SLACK {
         return Err(Flaw::Code);
     }
+    put(0, part.level);
     let mut at = 1;
     while at < 64 {
         let symbol = bits.symbol(ac)?;
         let (zeros, size) = (usize::from(symbol >> 4), u32::from(symbol & 15));
-        match (zeros, size) {
+        let value = match (zeros, size) {
             (0, 0) => break,
-            (15, 0) => at += 16,
+            (15, 0) => {
+                at += 16;
+                None
+            }
             (_, 1..=10) => {
                 at += zeros;
-                bits.skip(size)?;
+                Some(bits.difference(size)?)
             }
             _ => return Err(Flaw::Code),
-        }
+        };
         // Sixteen zeros are coded only where something follows.
         if at > 63 {
             return Err(Flaw::Code);
         }
-        at += usize::from(size > 0);
+        if let Some(value) = value {
+            put(at, value);
+            at += 1;
+        }
     }
     Ok(())
 }
@@ -417,17 +587,18 @@ fn skip_scan(bytes: &[u8], mut at: usize) -> Result<usize, Flaw> {
 /// Codes and what they stand for.
 struct Huffman {
     /// By the next [`LOOKUP_BITS`]: (length, symbol); length 0 where the code is longer, or none.
-    short: Vec<(u8, u8)>,
+    short: [(u8, u8); 1 << LOOKUP_BITS],
     /// By length less 1: the first code that is too high, in 16 bits, and what to add to a code to
     /// find its symbol.
     long: [(u32, i32); 16],
-    symbols: Vec<u8>,
+    symbols: [u8; 256],
 }
 
 impl Huffman {
-    /// `counts` of codes by length, 1 to 16 bits; none if there are more codes than fit.
+    /// `counts` of codes by length, 1 to 16 bits; none if there are more codes than fit, or symbols
+    /// than bytes.
     fn new(counts: &[u8; 16], symbols: &[u8]) -> Option<Self> {
-        let mut short = vec![(0, 0); 1 << LOOKUP_BITS];
+        let mut short = [(0, 0); 1 << LOOKUP_BITS];
         let mut long = [(0, 0); 16];
         let (mut code, mut index) = (0u32, 0usize);
         for (length, &count) in (1u32..).zip(counts) {
@@ -449,10 +620,12 @@ impl Huffman {
             long[length as usize - 1] = (code << (16 - length), first);
             code <<= 1;
         }
+        let mut all = [0; 256];
+        all.get_mut(..symbols.len())?.copy_from_slice(symbols);
         Some(Self {
             short,
             long,
-            symbols: symbols.to_vec(),
+            symbols: all,
         })
     }
 
@@ -493,6 +666,16 @@ impl<'a> Bits<'a> {
     }
 
     fn fill(&mut self) {
+        // Four at once where none of them is ff.
+        if self.count <= 32
+            && let Some(&[a, b, c, d]) = self.bytes.get(self.at..).and_then(<[u8]>::first_chunk)
+            && [a, b, c, d].iter().all(|&byte| byte != 0xff)
+        {
+            self.at += 4;
+            self.buffer = self.buffer << 32 | u64::from(u32::from_be_bytes([a, b, c, d]));
+            self.count += 32;
+            return;
+        }
         while self.count <= 56 {
             let Some(&byte) = self.bytes.get(self.at) else {
                 return;
@@ -707,6 +890,7 @@ mod tests {
                 components,
                 walked: true,
                 without_tables: false,
+                has_luma: false,
                 bytes: bytes.len(),
             };
             assert_eq!(outline(bytes), Ok(whole));
@@ -756,6 +940,68 @@ mod tests {
             let far = apart.iter().filter(|&&levels| levels > 2).count();
             assert!(far * 20 < apart.len(), "{far} of {}", apart.len());
         }
+    }
+
+    /// The luma of a picture as zune-jpeg decodes it.
+    fn peer_luma(bytes: &[u8]) -> Vec<u8> {
+        use zune_jpeg::zune_core::{
+            bytestream::ZCursor, colorspace::ColorSpace, options::DecoderOptions,
+        };
+        let options = DecoderOptions::default().jpeg_set_out_colorspace(ColorSpace::Luma);
+        zune_jpeg::JpegDecoder::new_with_options(ZCursor::new(bytes), options)
+            .decode()
+            .unwrap()
+    }
+
+    fn levels(bytes: &[u8]) -> (Outline, Vec<u8>) {
+        // What was there before is of no account.
+        let mut levels = vec![77; 100];
+        (luma(bytes, 1 << 20, &mut levels).unwrap(), levels)
+    }
+
+    #[test]
+    fn luma_is_the_same_as_another_decoder_gives() {
+        for bytes in [RESTARTS, HALF, OPTIMISED, GREY] {
+            let (outline, levels) = levels(bytes);
+            assert!(outline.has_luma && levels == peer_luma(bytes));
+        }
+        for (width, height, quality) in [(1, 1, 50), (8, 8, 1), (17, 90, 30), (320, 9, 100)] {
+            let frame = Frame::from_fn(width, height, |x, y| {
+                (x * x * 7 + y * 13 + (x ^ y) * 29) as u8
+            });
+            let mut bytes = Vec::new();
+            image::codecs::jpeg::JpegEncoder::new_with_quality(&mut bytes, quality)
+                .encode(
+                    frame.to_rgb().pixels(),
+                    width as u32,
+                    height as u32,
+                    image::ExtendedColorType::Rgb8,
+                )
+                .unwrap();
+            let (outline, levels) = levels(&bytes);
+            assert!(
+                outline.has_luma && levels == peer_luma(&bytes),
+                "{width}x{height}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_has_no_luma_of_full_detail_or_too_much_of_it_is_left_undecoded() {
+        assert!(!levels(CMYK).0.has_luma && !levels(PROGRESSIVE).0.has_luma);
+        assert!(!luma(GREY, 61 * 43 - 1, &mut Vec::new()).unwrap().has_luma);
+        // Components called R, G and B, in frame and scan header.
+        let (frame, scan) = (place(OPTIMISED, 0xc0), place(OPTIMISED, 0xda));
+        let mut rgb = OPTIMISED.to_vec();
+        for (number, name) in b"RGB".iter().enumerate() {
+            rgb[frame + 10 + 3 * number] = *name;
+            rgb[scan + 5 + 2 * number] = *name;
+        }
+        assert!(levels(OPTIMISED).0.has_luma && !levels(&rgb).0.has_luma);
+        // Adobe says that they are no luma and chroma.
+        let adobe = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00\x00";
+        let told = [&OPTIMISED[..2], adobe, &OPTIMISED[2..]].concat();
+        assert!(!levels(&told).0.has_luma);
     }
 
     #[test]

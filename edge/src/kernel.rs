@@ -5,6 +5,7 @@
 use std::fmt;
 
 pub mod conv;
+pub mod idct;
 pub mod sad;
 
 /// The environment variable that names the kernels to use instead of the fastest.

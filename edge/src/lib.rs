@@ -35,6 +35,7 @@ pub mod model;
 pub mod notify;
 pub mod overlay;
 pub mod plan;
+mod pool;
 pub mod preprocess;
 mod protobuf;
 pub mod quality;

@@ -4,7 +4,6 @@
 //!
 //! What a command changes is on the disk before it is answered, and in force from the next frame on.
 
-use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -21,11 +20,12 @@ use crate::event::{self, Event, Health, Stages};
 use crate::frame::Frame;
 use crate::gallery::Gallery;
 use crate::head::Head;
-use crate::locate::Bounds;
-use crate::model::{Model, ModelError};
+use crate::locate::{self, Bounds, Mark};
+use crate::model::{self, Model, ModelError};
 use crate::overlay::{Sight, Tone};
-use crate::preprocess;
-use crate::quality::{self, Flaw};
+use crate::pool::Pool;
+use crate::preprocess::{self, Patch};
+use crate::quality::{self, Flaw, Quality};
 use crate::steady::{Evidence, Nearness, Shown, Steady};
 use crate::store::{self, Store, StoreError, Template};
 use crate::teach::{Aim, Lesson, Look, Trouble};
@@ -76,8 +76,8 @@ impl fmt::Display for Roi {
 }
 
 impl Roi {
-    /// The part of `frame` inside the box; `None` where the box ends beyond the frame.
-    fn cut(&self, frame: &Frame) -> Option<Frame> {
+    /// Puts the part of `frame` inside the box into `part`; `None` where the box ends beyond the frame.
+    fn cut(&self, frame: &Frame, part: &mut Frame) -> Option<()> {
         let (right, bottom) = (
             self.x.checked_add(self.width)?,
             self.y.checked_add(self.height)?,
@@ -87,13 +87,14 @@ impl Roi {
         }
         let channels = frame.channels();
         let rows = frame.pixels().chunks_exact(frame.width() * channels);
-        let pixels = rows
-            .skip(self.y)
-            .take(self.height)
-            .flat_map(|row| &row[self.x * channels..right * channels])
-            .copied()
-            .collect();
-        Frame::new(self.width, self.height, channels, pixels).ok()
+        let part = part.reshape(self.width, self.height, channels);
+        for (to, row) in part
+            .chunks_exact_mut(self.width * channels)
+            .zip(rows.skip(self.y))
+        {
+            to.copy_from_slice(&row[self.x * channels..right * channels]);
+        }
+        Some(())
     }
 }
 
@@ -217,6 +218,40 @@ pub struct Live {
     flawed: u64,
     times: VecDeque<Stages>,
     events: Vec<Event>,
+
+    /// What the guide box cuts out.
+    parts: Pool<Frame>,
+    scratch: Scratch,
+}
+
+/// The memory in which frames are looked at, so that no frame costs an allocation.
+struct Scratch {
+    view: Frame,
+    locate: locate::Scratch,
+    judge: quality::Scratch,
+    within: preprocess::Scratch,
+    patch: Patch,
+    network: model::Scratch,
+}
+
+/// A thing that was found, judged and embedded.
+struct Looked<'a> {
+    frame: Arc<Frame>,
+    mark: Option<&'a Mark>,
+    quality: Quality,
+    embedding: &'a [f32],
+}
+
+impl Looked<'_> {
+    fn keep(self, number: u64) -> Look {
+        Look {
+            number,
+            frame: self.frame,
+            mark: self.mark.cloned(),
+            quality: self.quality,
+            embedding: self.embedding.to_vec(),
+        }
+    }
 }
 
 impl Live {
@@ -235,6 +270,15 @@ impl Live {
         let threshold = by.of(&model, &gallery)?;
         Ok(Self {
             steady: Steady::new(config.decide.clone()),
+            parts: Pool::default(),
+            scratch: Scratch {
+                view: Frame::default(),
+                locate: locate::Scratch::default(),
+                judge: quality::Scratch::default(),
+                within: preprocess::Scratch::default(),
+                patch: Patch::default(),
+                network: model.scratch(),
+            },
             model,
             store,
             config,
@@ -291,15 +335,34 @@ impl Live {
             decision: None,
             stages,
         };
-        let look = self.look(frame, number, &mut seen, &mut stages)?;
+        let Self {
+            model,
+            config,
+            roi,
+            gallery,
+            steady,
+            parts,
+            scratch,
+            ..
+        } = self;
+        let watch = Stopwatch::start();
+        let gates = &config.quality.decide;
+        let looked = match part(frame, *roi, parts, number)? {
+            Some(part) => look(part, model, gates, scratch, watch, &mut seen, &mut stages)?,
+            None => Err(Trouble::NothingShown),
+        };
+        if let Some(bounds) = &mut seen.bounds {
+            *bounds = in_frame(*roi, *bounds);
+        }
+        self.flawed += u64::from(seen.flaw.is_some());
         let mut watch = Stopwatch::start();
-        let head = self.model.head();
-        let nearest = match &look {
-            Ok(look) => self.gallery.nearest(&look.embedding, head),
+        let head = model.head();
+        let nearest = match &looked {
+            Ok(looked) => gallery.nearest(looked.embedding, head),
             Err(_) => None,
         };
         let limit = limit(head, self.threshold);
-        let evidence = match &look {
+        let evidence = match &looked {
             Ok(_) => Evidence::Look(nearest.filter(|nearest| !nearest.is_rejected).map(
                 |nearest| Nearness {
                     name: nearest.best.name,
@@ -311,80 +374,24 @@ impl Live {
             )),
             Err(_) => Evidence::None,
         };
-        let is_changed = self.steady.see(evidence);
-        if look.is_ok() {
+        let is_changed = steady.see(evidence);
+        if looked.is_ok() {
             seen.decision = Some(decide::identify(nearest, head, self.threshold));
         }
         stages.matching = watch.lap();
         seen.stages = stages;
+        // What a lesson keeps is a copy.
+        let look = self
+            .lesson
+            .is_some()
+            .then(|| looked.map(|looked| looked.keep(number)));
         if is_changed {
             self.report_decision(&seen);
         }
-        self.learn(look);
-        Ok(seen)
-    }
-
-    /// Finds, judges and embeds what `frame` shows.
-    fn look(
-        &mut self,
-        frame: &Arc<Frame>,
-        number: u64,
-        seen: &mut Seen,
-        stages: &mut Stages,
-    ) -> Result<Result<Look, Trouble>, LiveError> {
-        let nothing = Ok(Err(Trouble::NothingShown));
-        let mut watch = Stopwatch::start();
-        let frame = match self.roi {
-            None => Arc::clone(frame),
-            Some(roi) => match roi.cut(frame) {
-                Some(part) => Arc::new(part),
-                None if number == 0 => {
-                    return Err(LiveError::RoiBeyondFrame {
-                        roi,
-                        width: frame.width(),
-                        height: frame.height(),
-                    });
-                }
-                None => return nothing,
-            },
-        };
-        let spec = &self.model.card().input;
-        // Once, not at every step.
-        let view = match spec.channels {
-            1 => frame.to_grey(),
-            _ => Cow::Borrowed(&*frame),
-        };
-        let found = preprocess::find(&view, spec);
-        stages.locate = watch.lap();
-        let Ok(mark) = found else {
-            return nothing;
-        };
-        seen.bounds = mark.as_ref().map(|mark| self.in_frame(mark.bounds));
-        let judged = quality::of(&view, mark.as_ref(), spec);
-        stages.judge = watch.lap();
-        let Some(quality) = judged else {
-            return nothing;
-        };
-        seen.flaw = self.config.quality.decide.flaw(&quality);
-        if let Some(flaw) = seen.flaw {
-            self.flawed += 1;
-            return Ok(Err(Trouble::Flawed(flaw)));
+        if let Some(look) = look {
+            self.learn(look);
         }
-        let patch = preprocess::patch_at(&view, mark.as_ref(), spec);
-        stages.patch = watch.lap();
-        let Ok(patch) = patch else {
-            return nothing;
-        };
-        let embedding = self.model.embed(&patch)?;
-        stages.embed = watch.lap();
-        drop(view);
-        Ok(Ok(Look {
-            number,
-            frame,
-            mark,
-            quality,
-            embedding,
-        }))
+        Ok(seen)
     }
 
     /// A frame that is not to be decided or learned by: frozen, or black.
@@ -430,7 +437,7 @@ impl Live {
             Decision::Unknown { best, .. } => best.as_ref().map(|(_, p)| *p),
         });
         let (label, tone) = match (self.steady.shown(), seen.flaw) {
-            (Shown::Match(name), _) => (name.clone(), Tone::Match),
+            (Shown::Match(name), _) => (name.to_string(), Tone::Match),
             (Shown::Unknown, _) => ("unknown".to_owned(), Tone::Unknown),
             (Shown::Nothing, Some(flaw)) => (flaw.to_string(), Tone::Nothing),
             (Shown::Nothing, None) => (String::new(), Tone::Nothing),
@@ -468,19 +475,10 @@ impl Live {
         Some((&taken.frame, sight))
     }
 
-    /// Bounds in what was looked at, as they are in the frame.
-    fn in_frame(&self, bounds: Bounds) -> Bounds {
-        self.roi.map_or(bounds, |roi| Bounds {
-            x: bounds.x + roi.x as f32,
-            y: bounds.y + roi.y as f32,
-            ..bounds
-        })
-    }
-
     fn report_decision(&mut self, seen: &Seen) {
         let (shown, name) = match self.steady.shown() {
             Shown::Nothing => ("nothing", None),
-            Shown::Match(name) => ("match", Some(name.clone())),
+            Shown::Match(name) => ("match", Some(name.to_string())),
             Shown::Unknown => ("unknown", None),
         };
         let is_shown = shown != "nothing";
@@ -538,7 +536,7 @@ impl Live {
             Command::Status => {
                 let (shown, name) = match self.steady.shown() {
                     Shown::Nothing => ("nothing", None),
-                    Shown::Match(name) => ("match", Some(name)),
+                    Shown::Match(name) => ("match", Some(&**name)),
                     Shown::Unknown => ("unknown", None),
                 };
                 request.answer(Ok(json!({
@@ -595,7 +593,7 @@ impl Live {
 
     fn begin_not(&mut self, request: Request, name: Option<String>) {
         let shown = match self.steady.shown() {
-            Shown::Match(name) => Some(name.clone()),
+            Shown::Match(name) => Some(name.to_string()),
             Shown::Nothing | Shown::Unknown => None,
         };
         let Some(name) = name.or(shown) else {
@@ -701,9 +699,9 @@ impl Live {
         let nearest = self.gallery.nearest(embedding, head)?;
         let best = (!nearest.is_rejected).then_some(nearest.best);
         let mut others = best.into_iter().chain(nearest.runner_up);
-        let other = others.find(|candidate| candidate.name != name)?;
+        let other = others.find(|candidate| **candidate.name != *name)?;
         let p = head.probability(other.distance);
-        decide::accepts(p, self.threshold).then(|| (other.name.to_owned(), p))
+        decide::accepts(p, self.threshold).then(|| (other.name.to_string(), p))
     }
 
     fn keep(&mut self, held: Held, request: Request) {
@@ -751,7 +749,7 @@ impl Live {
         });
         let templates = self.gallery.templates_of(name);
         let after_s = started.elapsed().as_secs_f64();
-        let bounds = bounds.map(|bounds| event::numbers(self.in_frame(bounds)));
+        let bounds = bounds.map(|bounds| event::numbers(in_frame(self.roi, bounds)));
         self.events.push(Event::Enrolled {
             frame: look.number,
             name: name.to_owned(),
@@ -929,6 +927,94 @@ impl Live {
     }
 }
 
+/// What of `frame`, the one of that number, is looked at; `None` where that is not all in it.
+///
+/// # Errors
+/// The very first frame is smaller than the guide box.
+fn part(
+    frame: &Arc<Frame>,
+    roi: Option<Roi>,
+    parts: &mut Pool<Frame>,
+    number: u64,
+) -> Result<Option<Arc<Frame>>, LiveError> {
+    let Some(roi) = roi else {
+        return Ok(Some(Arc::clone(frame)));
+    };
+    let (part, cut) = parts.fill(|part| roi.cut(frame, part));
+    if cut.is_none() && number == 0 {
+        return Err(LiveError::RoiBeyondFrame {
+            roi,
+            width: frame.width(),
+            height: frame.height(),
+        });
+    }
+    Ok(cut.map(|()| part))
+}
+
+/// Finds, judges and embeds what `frame` shows.
+fn look<'a>(
+    frame: Arc<Frame>,
+    model: &Model,
+    gates: &quality::Gates,
+    scratch: &'a mut Scratch,
+    mut watch: Stopwatch,
+    seen: &mut Seen,
+    stages: &mut Stages,
+) -> Result<Result<Looked<'a>, Trouble>, LiveError> {
+    let nothing = Ok(Err(Trouble::NothingShown));
+    let Scratch {
+        view,
+        locate,
+        judge,
+        within,
+        patch,
+        network,
+    } = scratch;
+    let spec = &model.card().input;
+    // Once, not at every step.
+    let view = match spec.channels {
+        1 => frame.in_channels(1, view),
+        _ => &*frame,
+    };
+    let found = preprocess::find_in(view, spec, locate);
+    stages.locate = watch.lap();
+    let Ok(mark) = found else {
+        return nothing;
+    };
+    seen.bounds = mark.map(|mark| mark.bounds);
+    let judged = quality::of_in(view, mark, spec, judge);
+    stages.judge = watch.lap();
+    let Some(quality) = judged else {
+        return nothing;
+    };
+    seen.flaw = gates.flaw(&quality);
+    if let Some(flaw) = seen.flaw {
+        return Ok(Err(Trouble::Flawed(flaw)));
+    }
+    let made = preprocess::patch_in(view, mark, spec, within, patch);
+    stages.patch = watch.lap();
+    if made.is_err() {
+        return nothing;
+    }
+    let embedding = model.embed_in(network, patch)?;
+    stages.embed = watch.lap();
+    Ok(Ok(Looked {
+        frame,
+        mark,
+        quality,
+        embedding,
+    }))
+}
+
+/// Bounds in what was looked at, as they are in the frame.
+fn in_frame(roi: Option<Roi>, bounds: Bounds) -> Bounds {
+    roi.map_or(bounds, |roi| Bounds {
+        x: bounds.x + roi.x as f32,
+        y: bounds.y + roi.y as f32,
+        ..bounds
+    })
+}
+
 fn opened(store: &Store, model: &Model) -> Result<Gallery, StoreError> {
     let mut gallery = store.gallery(model.id(), model.dims())?;
     let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
@@ -978,12 +1064,14 @@ mod tests {
         let pixels = (0..4 * 3 * 3).map(|i| i as u8).collect();
         let frame = Frame::new(4, 3, 3, pixels).unwrap();
         let roi: Roi = "1,1,2,2".parse().unwrap();
-        let part = roi.cut(&frame).unwrap();
+        let mut part = Frame::default();
+        roi.cut(&frame, &mut part).unwrap();
         assert_eq!((part.width(), part.height(), part.channels()), (2, 2, 3));
         // Rows of 12: from the second row's second pixel on.
         let expected = [15, 16, 17, 18, 19, 20, 27, 28, 29, 30, 31, 32];
         assert_eq!(part.pixels(), expected);
-        assert_eq!("2,1,3,1".parse::<Roi>().unwrap().cut(&frame), None);
+        let beyond: Roi = "2,1,3,1".parse().unwrap();
+        assert_eq!(beyond.cut(&frame, &mut part), None);
     }
 
     #[test]

@@ -2,9 +2,6 @@
 //! bright ink and paper are under the light that falls there. Knows grey levels only: nothing of
 //! networks, identities or cameras.
 
-use std::borrow::Cow;
-use std::rc::Rc;
-
 use crate::frame::Frame;
 
 /// Ink and paper must differ by this many grey levels (of 255); in a scene, where strokes are blurred,
@@ -56,6 +53,7 @@ pub struct Paper {
     columns: usize,
     /// Row-major, 1 to 255.
     levels: Vec<f32>,
+    mean: f32,
 }
 
 impl Paper {
@@ -81,7 +79,7 @@ impl Paper {
 
     /// The mean level, 1 to 255.
     pub fn mean(&self) -> f32 {
-        self.levels.iter().sum::<f32>() / self.levels.len() as f32
+        self.mean
     }
 }
 
@@ -122,39 +120,83 @@ impl Bounds {
     }
 }
 
+/// The memory that [`mark_in`] works in.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    grey: Frame,
+    small: Vec<u8>,
+    patches: Patches,
+    ends: Vec<(u16, u16)>,
+    scene: Scene,
+    found: Option<Mark>,
+    /// Of a mark that is gone.
+    levels: Vec<f32>,
+}
+
 /// The mark in `frame`, dark on light or light on dark; `None` where there is nothing but paper.
 ///
 /// A picture of two levels alone is paper and ink. Any other is a scene, in which a mark is made
 /// of strokes: what is narrow, unlike the even ground to both sides of it.
 pub fn mark(frame: &Frame) -> Option<Mark> {
-    let grey = frame.to_grey();
+    let mut scratch = Scratch::default();
+    mark_in(frame, &mut scratch);
+    scratch.found
+}
+
+/// The same in memory that is there already: from the second picture of a size on, nothing is allocated.
+pub fn mark_in<'a>(frame: &Frame, scratch: &'a mut Scratch) -> Option<&'a Mark> {
+    if let Some(last) = scratch.found.take() {
+        scratch.levels = last.paper.levels;
+    }
+    let grey = frame.in_channels(1, &mut scratch.grey);
     let factor = grey.width().max(grey.height()).div_ceil(SEARCH_SIDE_PX);
-    let small = averaged_down(&grey, factor);
     let view = View {
-        width: small.width(),
-        height: small.height(),
-        levels: small.pixels(),
+        width: grey.width().div_ceil(factor),
+        height: grey.height().div_ceil(factor),
+        levels: averaged_down(grey, factor, &mut scratch.small),
     };
+    let Scratch {
+        patches,
+        ends,
+        scene,
+        ..
+    } = scratch;
     let Found {
         bounds: [left, top, right, bottom],
         paper,
         ink_to_paper,
-    } = view.found()?;
+    } = view.found(patches, ends, scene)?;
+    let mut levels = std::mem::take(&mut scratch.levels);
+    levels.clear();
+    let (cell_px, columns) = match paper {
+        Ground::Even(level) => {
+            levels.push(level);
+            (1.0, 1)
+        }
+        Ground::Below(polarity) => {
+            let ground = &scratch.scene.grounds[polarity as usize];
+            levels.extend(ground.iter().map(|&v| f32::from(v.max(DARKEST))));
+            (1.0, view.width)
+        }
+    };
     let scale = factor as f32;
     let (x, y) = (left as f32 * scale, top as f32 * scale);
-    Some(Mark {
+    scratch.found = Some(Mark {
         bounds: Bounds {
             x,
             y,
-            width: ((right + 1) as f32 * scale).min(grey.width() as f32) - x,
-            height: ((bottom + 1) as f32 * scale).min(grey.height() as f32) - y,
+            width: ((right + 1) as f32 * scale).min(frame.width() as f32) - x,
+            height: ((bottom + 1) as f32 * scale).min(frame.height() as f32) - y,
         },
         paper: Paper {
-            cell_px: paper.cell_px * scale,
-            ..paper
+            cell_px: cell_px * scale,
+            columns,
+            mean: levels.iter().sum::<f32>() / levels.len() as f32,
+            levels,
         },
         ink_to_paper,
-    })
+    });
+    scratch.found.as_ref()
 }
 
 /// The picture that is searched.
@@ -164,11 +206,20 @@ struct View<'a> {
     levels: &'a [u8],
 }
 
-/// A mark in a view: [left, top, right, bottom], ends included.
+/// A mark in a view.
 struct Found {
+    /// [left, top, right, bottom], ends included.
     bounds: [usize; 4],
-    paper: Paper,
+    paper: Ground,
     ink_to_paper: f32,
+}
+
+/// The level of paper.
+enum Ground {
+    /// The same everywhere.
+    Even(f32),
+    /// The scene's ground for that ink.
+    Below(Polarity),
 }
 
 /// Which way ink differs from its paper.
@@ -179,8 +230,13 @@ enum Polarity {
 }
 
 impl View<'_> {
-    fn found(&self) -> Option<Found> {
-        match self.plain() {
+    fn found(
+        &self,
+        patches: &mut Patches,
+        ends: &mut Vec<(u16, u16)>,
+        scene: &mut Scene,
+    ) -> Option<Found> {
+        match self.plain(patches, ends) {
             // A card is as plain as a mark; then what is drawn on it is meant.
             Some((plain, true)) => {
                 let [left, top, right, bottom] = plain.bounds;
@@ -191,17 +247,17 @@ impl View<'_> {
                         && found.bounds[2] + dx < right
                         && found.bounds[3] + dy < bottom
                 };
-                Some(self.scene().filter(on_card).unwrap_or(plain))
+                Some(self.scene(scene).filter(on_card).unwrap_or(plain))
             }
             Some((plain, false)) => Some(plain),
-            None => self.scene(),
+            None => self.scene(scene),
         }
     }
 
     /// The mark in a picture of two levels: they are the classes of its histogram (Otsu 1979), and
     /// the paper is the one that the picture's border shows. `None` where there are more levels,
     /// or both at the border. Also whether the mark may be a card, seen whole: it is as square.
-    fn plain(&self) -> Option<(Found, bool)> {
+    fn plain(&self, memory: &mut Patches, ends: &mut Vec<(u16, u16)>) -> Option<(Found, bool)> {
         let levels = two_classes(self.levels)?;
         let contrast = levels.light - levels.dark;
         if contrast < MIN_CONTRAST {
@@ -222,12 +278,15 @@ impl View<'_> {
         if spread > PLAIN_SPREAD * contrast || (16 * unlike > all && !is_drawing) {
             return None;
         }
-        let ink: Vec<bool> = self
-            .levels
-            .iter()
-            .map(|&v| (v <= levels.split) == dark_on_light)
-            .collect();
-        let mut patches = self.patches(&ink);
+        memory.find(self.width, self.height, |y, ink| {
+            let row = &self.levels[y * self.width..];
+            for (ink, &v) in ink.iter_mut().zip(row) {
+                *ink = u8::from((v <= levels.split) == dark_on_light);
+            }
+        });
+        let Patches {
+            patches, places, ..
+        } = memory;
         // What runs out of a photograph is what lies around the sheet.
         if !is_drawing && patches.iter().any(|patch| !patch.is_cut) {
             patches.retain(|patch| !patch.is_cut);
@@ -237,7 +296,7 @@ impl View<'_> {
         let strokes = patches.iter().filter(|patch| patch.area >= least);
         let bounds = strokes.map(|patch| patch.bounds).reduce(around)?;
         let largest = patches.iter().max_by_key(|patch| patch.area)?;
-        let may_be_card = largest.squareness(self.width) > CARD_SQUARENESS;
+        let may_be_card = largest.squareness(places, ends) > CARD_SQUARENESS;
         let (paper, ink) = if dark_on_light {
             (levels.light, levels.dark)
         } else {
@@ -246,21 +305,19 @@ impl View<'_> {
         let paper = paper.max(1.0);
         let found = Found {
             bounds,
-            paper: Paper {
-                cell_px: 1.0,
-                columns: 1,
-                levels: vec![paper],
-            },
+            paper: Ground::Even(paper),
             ink_to_paper: ink / paper,
         };
         Some((found, may_be_card))
     }
 
     /// The mark in a scene.
-    fn scene(&self) -> Option<Found> {
-        let smooth = self.smoothed();
-        let mut groups = self.strokes(&smooth, Polarity::DarkInk);
-        groups.extend(self.strokes(&smooth, Polarity::LightInk));
+    fn scene(&self, scene: &mut Scene) -> Option<Found> {
+        self.smooth_into(&mut scene.rows, &mut scene.smooth);
+        scene.groups.clear();
+        self.strokes(Polarity::DarkInk, scene);
+        self.strokes(Polarity::LightInk, scene);
+        let groups = &scene.groups;
         let best = groups
             .iter()
             .filter(|group| {
@@ -273,43 +330,35 @@ impl View<'_> {
             .max_by(|a, b| a.likely.total_cmp(&b.likely))?;
         Some(Found {
             bounds: best.bounds,
-            paper: Paper {
-                cell_px: 1.0,
-                columns: self.width,
-                levels: best
-                    .ground
-                    .iter()
-                    .map(|&v| f32::from(v.max(DARKEST)))
-                    .collect(),
-            },
+            paper: Ground::Below(best.polarity),
             ink_to_paper: best.ink_to_paper,
         })
     }
 
-    /// What may be marks of one polarity.
-    fn strokes(&self, smooth: &[u8], polarity: Polarity) -> Vec<Group> {
+    /// Adds what may be marks of one polarity.
+    fn strokes(&self, polarity: Polarity, scene: &mut Scene) {
         let (width, height) = (self.width, self.height);
+        let Scene {
+            smooth,
+            grounds,
+            unlike,
+            edge,
+            windows,
+            patches: memory,
+            stands,
+            flood,
+            groups,
+            ..
+        } = scene;
         let narrow = ((width.min(height) as f32 * STROKE_SHARE) as usize).max(3);
         // The ground: what stays where all that is narrow and of the ink's brightness is taken away.
-        let ground: Rc<[u8]> = match polarity {
-            Polarity::DarkInk => closed(smooth, width, narrow),
-            Polarity::LightInk => negated(&closed(&negated(smooth), width, narrow)),
-        }
-        .into();
+        let ground = &mut grounds[polarity as usize];
+        windows.smoothed_over(smooth, width, narrow, polarity, ground);
         // How unlike its ground a place is, 0 to 255: of ink that takes all the light, 255.
-        let unlike: Vec<u8> = smooth
-            .iter()
-            .zip(ground.iter())
-            .map(|(&level, &ground)| {
-                let (level, ground) = (u32::from(level), u32::from(ground));
-                (255 * level.abs_diff(ground) / level.max(ground).max(1)) as u8
-            })
-            .collect();
+        unlike.clear();
+        unlike.extend(smooth.iter().zip(&*ground).map(|(&a, &b)| unlikeness(a, b)));
         // The grain of wood or paper is not ink; strokes are but a small part of a picture.
-        let mut histogram = [0u32; 256];
-        for &v in &unlike {
-            histogram[v as usize] += 1;
-        }
+        let histogram = histogram(unlike);
         let mut below = 0;
         let grain = (0..256).find(|&v| {
             below += histogram[v];
@@ -317,62 +366,67 @@ impl View<'_> {
         });
         let least = (2 * grain.unwrap_or(0)).clamp(26, 90) as u8;
         // Where the ground has an edge of its own, strokes must stand out from that.
-        let edge = range(&ground, width, 5);
-        let faint: Vec<bool> = (0..smooth.len())
-            .map(|at| {
-                let difference = smooth[at].abs_diff(ground[at]);
-                unlike[at] >= least
-                    && f32::from(difference) >= MIN_CONTRAST / 2.0
-                    && 5 * u32::from(difference) >= 4 * u32::from(edge[at])
-            })
-            .collect();
-        let mut patches: Vec<Patch> = self
-            .patches(&faint)
-            .into_iter()
-            .filter(|patch| !patch.is_cut)
-            .collect();
-        for patch in &mut patches {
-            patch.weigh(&unlike, &ground);
+        windows.range(ground, width, 5, edge);
+        memory.find(width, height, |y, ink| {
+            let row = y * width..(y + 1) * width;
+            let (smooth, ground) = (&smooth[row.clone()], &ground[row.clone()]);
+            let (unlike, edge) = (&unlike[row.clone()], &edge[row]);
+            for (x, ink) in ink.iter_mut().enumerate() {
+                let difference = smooth[x].abs_diff(ground[x]);
+                let is_ink = (unlike[x] >= least)
+                    & (difference >= (MIN_CONTRAST / 2.0) as u8)
+                    & (5 * u16::from(difference) >= 4 * u16::from(edge[x]));
+                *ink = u8::from(is_ink);
+            }
+        });
+        let Patches {
+            patches, places, ..
+        } = memory;
+        patches.retain(|patch| !patch.is_cut);
+        for patch in &mut *patches {
+            patch.weigh(places, width, unlike, ground);
         }
         let most = patches.iter().map(|patch| patch.mass).fold(0.0, f32::max);
         patches.retain(|patch| patch.mass > 0.004 * most && patch.area >= 4);
-        patches.sort_by(|a, b| b.mass.total_cmp(&a.mass));
-        patches.truncate(64);
-        let groups = self.groups(&patches, &ground);
-        groups
-            .into_iter()
-            .filter_map(|group| self.judged(&group, smooth, &ground, &unlike))
-            .collect()
+        // Of equal ones the first that was found.
+        patches.sort_unstable_by(|a, b| b.mass.total_cmp(&a.mass).then(a.first.cmp(&b.first)));
+        patches.truncate(MOST_PATCHES);
+        self.group(patches, ground, stands);
+        for stand in &*stands {
+            let group = Members {
+                patches,
+                places,
+                first: stand.first,
+            };
+            groups.extend(self.judged(group, polarity, smooth, ground, unlike, flood));
+        }
     }
 
-    /// Patches that stand together on one ground.
-    fn groups<'p>(&self, patches: &'p [Patch], ground: &[u8]) -> Vec<Vec<&'p Patch>> {
-        let mut groups: Vec<(Stand, Vec<&Patch>)> = patches
-            .iter()
-            .map(|patch| {
-                let stand = Stand {
-                    bounds: patch.bounds,
-                    ground: patch.ground,
-                    area: patch.area as f32,
-                };
-                (stand, vec![patch])
-            })
-            .collect();
+    /// Finds the patches that stand together on one ground.
+    fn group(&self, patches: &mut [Patch], ground: &[u8], stands: &mut Vec<Stand>) {
+        stands.clear();
+        stands.reserve(MOST_PATCHES);
+        stands.extend(patches.iter().enumerate().map(|(number, patch)| Stand {
+            bounds: patch.bounds,
+            ground: patch.ground,
+            area: patch.area as f32,
+            first: number,
+            last: number,
+        }));
         let mut a = 0;
-        while a < groups.len() {
-            let near = |b: &usize| self.together(groups[a].0, groups[*b].0, ground);
-            match (a + 1..groups.len()).find(near) {
+        while a < stands.len() {
+            let near = |b: &usize| self.together(stands[a], stands[*b], ground);
+            match (a + 1..stands.len()).find(near) {
                 Some(b) => {
-                    let (stand, members) = groups.swap_remove(b);
-                    groups[a].0 = groups[a].0.joined(stand);
-                    groups[a].1.extend(members);
+                    let other = stands.swap_remove(b);
+                    patches[stands[a].last].next = Some(other.first);
+                    stands[a] = stands[a].joined(other);
                     // What was too far from the smaller group may be near to this one.
                     a = 0;
                 }
                 None => a += 1,
             }
         }
-        groups.into_iter().map(|(_, members)| members).collect()
     }
 
     /// Whether two boxes of ink are of one mark: near to one another, or with even ground between.
@@ -399,46 +453,57 @@ impl View<'_> {
         let middle = |r: [usize; 4]| ((r[0] + r[2]) as f32 / 2.0, (r[1] + r[3]) as f32 / 2.0);
         let ((ax, ay), (bx, by)) = (middle(a), middle(b));
         let steps = ((bx - ax).hypot(by - ay) as usize).max(1);
-        let line: Vec<f32> = (0..=steps)
-            .map(|i| {
-                let t = i as f32 / steps as f32;
-                let (x, y) = (ax + (bx - ax) * t, ay + (by - ay) * t);
-                f32::from(ground[y as usize * self.width + x as usize].max(1))
-            })
-            .collect();
-        let soft = (3..line.len()).all(|i| alike(line[i], line[i - 3]) > 0.85);
-        let darkest = line.iter().copied().fold(f32::INFINITY, f32::min);
-        let lightest = line.iter().copied().fold(0.0, f32::max);
-        soft && alike(darkest, lightest) > 0.45
+        let level = |i: usize| {
+            let t = i as f32 / steps as f32;
+            let (x, y) = (ax + (bx - ax) * t, ay + (by - ay) * t);
+            f32::from(ground[y as usize * self.width + x as usize].max(1))
+        };
+        let soft = (3..=steps).all(|i| alike(level(i), level(i - 3)) > 0.85);
+        let darkest = || (0..=steps).map(level).fold(f32::INFINITY, f32::min);
+        let lightest = || (0..=steps).map(level).fold(0.0, f32::max);
+        soft && alike(darkest(), lightest()) > 0.45
     }
 
     /// Whether the ground around a box ends before the picture does: a card, seen whole.
-    fn on_card(&self, bounds: [usize; 4], ground: &[u8], paper: f32) -> bool {
+    fn on_card(&self, bounds: [usize; 4], ground: &[u8], paper: f32, flood: &mut Flood) -> bool {
         let (width, height) = (self.width, self.height);
         let [left, top, right, bottom] = bounds;
-        let alike = |at: usize| {
-            let level = f32::from(ground[at]);
-            level > 0.55 * paper && 0.55 * level < paper
-        };
-        let mut seen = vec![false; ground.len()];
-        let mut stack: Vec<usize> = (top..=bottom)
-            .flat_map(|y| [y * width + left, y * width + right])
-            .filter(|&at| alike(at))
-            .collect();
-        while let Some(at) = stack.pop() {
-            if seen[at] {
-                continue;
+        let mut alike = [false; 256];
+        for (level, alike) in (0u8..=255).zip(&mut alike) {
+            let level = f32::from(level);
+            *alike = level > 0.55 * paper && 0.55 * level < paper;
+        }
+        let Flood { seen, stack } = flood;
+        seen.clear();
+        seen.resize(ground.len(), false);
+        stack.clear();
+        stack.reserve(ground.len());
+        for y in top..=bottom {
+            for x in [left, right] {
+                let at = y * width + x;
+                if alike[usize::from(ground[at])] && !std::mem::replace(&mut seen[at], true) {
+                    stack.push(Place::at(x, y));
+                }
             }
-            seen[at] = true;
-            let (x, y) = (at % width, at / width);
+        }
+        while let Some(place) = stack.pop() {
+            let (x, y) = (usize::from(place.x), usize::from(place.y));
             if x == 0 || y == 0 || x + 1 == width || y + 1 == height {
                 return false;
             }
-            let level = ground[at];
-            for next in [at - 1, at + 1, at - width, at + width] {
-                let step = level.abs_diff(ground[next]);
-                if !seen[next] && 30 * u32::from(step) <= u32::from(level) + 30 && alike(next) {
-                    stack.push(next);
+            let at = y * width + x;
+            let level = u32::from(ground[at]);
+            for (next, x, y) in [
+                (at - 1, x - 1, y),
+                (at + 1, x + 1, y),
+                (at - width, x, y - 1),
+                (at + width, x, y + 1),
+            ] {
+                let there = ground[next];
+                let step = level.abs_diff(u32::from(there));
+                if !seen[next] && 30 * step <= level + 30 && alike[usize::from(there)] {
+                    seen[next] = true;
+                    stack.push(Place::at(x, y));
                 }
             }
         }
@@ -448,29 +513,29 @@ impl View<'_> {
     /// A group of patches as a mark, and how likely it is the one that is meant.
     fn judged(
         &self,
-        group: &[&Patch],
+        group: Members,
+        polarity: Polarity,
         smooth: &[u8],
-        ground: &Rc<[u8]>,
+        ground: &[u8],
         unlike: &[u8],
+        flood: &mut Flood,
     ) -> Option<Group> {
         let (width, height) = (self.width, self.height);
+        let at = |place: &Place| usize::from(place.y) * width + usize::from(place.x);
         let mut histogram = [0u32; 256];
-        for at in group.iter().flat_map(|patch| &patch.places) {
-            histogram[unlike[*at] as usize] += 1;
+        for place in group.places() {
+            histogram[unlike[at(place)] as usize] += 1;
         }
         let contrast = reached_by(&histogram, 10)?;
         // Ink is what is nearer to full contrast than to paper.
-        let is_ink = |at: usize| 2 * u32::from(unlike[at]) >= contrast;
+        let is_ink = |place: &&Place| 2 * u32::from(unlike[at(place)]) >= contrast;
         let (mut bounds, mut count) = (None, 0.0f32);
         let (mut inked, mut under) = (0.0, 0.0);
         let mut papers = [0u32; 256];
         let mut difference = 0.0;
-        for &at in group
-            .iter()
-            .flat_map(|patch| &patch.places)
-            .filter(|&&at| is_ink(at))
-        {
-            let (x, y) = (at % width, at / width);
+        for place in group.places().filter(is_ink) {
+            let (x, y) = (usize::from(place.x), usize::from(place.y));
+            let at = at(place);
             bounds = Some(bounds.map_or([x, y, x, y], |all| around(all, [x, y, x, y])));
             inked += f32::from(smooth[at]);
             let paper = ground[at].max(DARKEST);
@@ -522,11 +587,11 @@ impl View<'_> {
         );
         let off_centre = ((dx * dx + dy * dy) / 2.0).sqrt().min(1.0);
         let size = ((right - left).max(bottom - top) as f32 / h).min(0.5);
-        let mass: f32 = group.iter().map(|patch| patch.mass).sum();
+        let mass: f32 = group.patches().map(|patch| patch.mass).sum();
         let (across, down) = (right - left + 1, bottom - top + 1);
         let is_long = across.max(down) * 2 > 5 * across.min(down);
         let is_hole = 10 * count as usize > 7 * across * down && !is_long;
-        let card = if self.on_card(bounds, ground, paper) {
+        let card = if self.on_card(bounds, ground, paper, flood) {
             2.0
         } else {
             1.0
@@ -539,7 +604,7 @@ impl View<'_> {
             ink: inked / count,
             paper,
             ink_to_paper: inked / under,
-            ground: Rc::clone(ground),
+            polarity,
         })
     }
 
@@ -551,74 +616,84 @@ impl View<'_> {
     }
 
     /// The 3x3 binomial mean; the edge is repeated.
-    fn smoothed(&self) -> Vec<u8> {
+    fn smooth_into(&self, rows: &mut Vec<u16>, out: &mut Vec<u8>) {
         let (width, height) = (self.width, self.height);
-        let mut rows = vec![0u16; self.levels.len()];
+        rows.clear();
+        rows.resize(self.levels.len(), 0);
         for (out, row) in rows
             .chunks_exact_mut(width)
             .zip(self.levels.chunks_exact(width))
         {
-            for x in 0..width {
-                let (left, right) = (row[x.saturating_sub(1)], row[(x + 1).min(width - 1)]);
-                out[x] = u16::from(left) + 2 * u16::from(row[x]) + u16::from(right);
+            let of = |left: u8, own: u8, right: u8| {
+                u16::from(left) + 2 * u16::from(own) + u16::from(right)
+            };
+            let (last, before) = (row[width - 1], row[width.saturating_sub(2)]);
+            out[0] = of(row[0], row[0], row[1.min(width - 1)]);
+            for (out, near) in out.iter_mut().skip(1).zip(row.windows(3)) {
+                *out = of(near[0], near[1], near[2]);
+            }
+            if width > 1 {
+                out[width - 1] = of(before, last, last);
             }
         }
-        let mut out = vec![0; rows.len()];
+        out.clear();
         for y in 0..height {
             let above = &rows[y.saturating_sub(1) * width..][..width];
             let own = &rows[y * width..][..width];
             let below = &rows[(y + 1).min(height - 1) * width..][..width];
-            for x in 0..width {
-                out[y * width + x] = ((above[x] + 2 * own[x] + below[x] + 8) / 16) as u8;
-            }
+            let near = above.iter().zip(own).zip(below);
+            out.extend(
+                near.map(|((above, own), below)| ((above + 2 * own + below + 8) / 16) as u8),
+            );
         }
-        out
     }
+}
 
-    /// The 8-connected patches of ink.
-    fn patches(&self, ink: &[bool]) -> Vec<Patch> {
-        let (width, height) = (self.width, self.height);
-        let mut seen = vec![false; ink.len()];
-        let mut patches = Vec::new();
-        for start in 0..ink.len() {
-            if !ink[start] || seen[start] {
-                continue;
-            }
-            seen[start] = true;
-            let mut places = vec![start];
-            let mut bounds = [start % width, start / width, start % width, start / width];
-            let mut is_cut = false;
-            let mut next = 0;
-            while next < places.len() {
-                let (x, y) = (places[next] % width, places[next] / width);
-                next += 1;
-                bounds = around(bounds, [x, y, x, y]);
-                is_cut |= x == 0 || y == 0 || x + 1 == width || y + 1 == height;
-                for ny in y.saturating_sub(1)..=(y + 1).min(height - 1) {
-                    for nx in x.saturating_sub(1)..=(x + 1).min(width - 1) {
-                        let at = ny * width + nx;
-                        if ink[at] && !seen[at] {
-                            seen[at] = true;
-                            places.push(at);
-                        }
-                    }
-                }
-            }
-            patches.push(Patch {
-                area: places.len(),
-                bounds,
-                is_cut,
-                ground: 0.0,
-                mass: 0.0,
-                places,
-            });
+/// So many of the heaviest patches of one polarity may be a mark.
+const MOST_PATCHES: usize = 64;
+
+/// The memory in which a scene is searched.
+#[derive(Debug, Default)]
+struct Scene {
+    rows: Vec<u16>,
+    smooth: Vec<u8>,
+    /// By polarity.
+    grounds: [Vec<u8>; 2],
+    unlike: Vec<u8>,
+    edge: Vec<u8>,
+    windows: Windows,
+    patches: Patches,
+    stands: Vec<Stand>,
+    flood: Flood,
+    groups: Vec<Group>,
+}
+
+/// The memory in which [`View::on_card`] goes from place to place.
+#[derive(Debug, Default)]
+struct Flood {
+    seen: Vec<bool>,
+    stack: Vec<Place>,
+}
+
+/// A place in a view.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    x: u16,
+    y: u16,
+}
+
+impl Place {
+    /// No view is larger than [`SEARCH_SIDE_PX`].
+    fn at(x: usize, y: usize) -> Self {
+        Self {
+            x: x as u16,
+            y: y as u16,
         }
-        patches
     }
 }
 
 /// Where ink stands.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Stand {
     /// [left, top, right, bottom], ends included.
     bounds: [usize; 4],
@@ -626,6 +701,9 @@ struct Stand {
     ground: f32,
     /// Places.
     area: f32,
+    /// Its patches, each of which knows the next.
+    first: usize,
+    last: usize,
 }
 
 impl Stand {
@@ -635,11 +713,34 @@ impl Stand {
             bounds: around(self.bounds, other.bounds),
             ground: (self.ground * self.area + other.ground * other.area) / area,
             area,
+            first: self.first,
+            last: other.last,
         }
     }
 }
 
+/// The patches of a [`Stand`].
+#[derive(Clone, Copy)]
+struct Members<'a> {
+    patches: &'a [Patch],
+    places: &'a [Place],
+    first: usize,
+}
+
+impl<'a> Members<'a> {
+    fn patches(self) -> impl Iterator<Item = &'a Patch> {
+        let first = self.patches.get(self.first);
+        std::iter::successors(first, move |patch| self.patches.get(patch.next?))
+    }
+
+    fn places(self) -> impl Iterator<Item = &'a Place> {
+        self.patches()
+            .flat_map(move |patch| patch.places(self.places))
+    }
+}
+
 /// Patches of ink that may be a mark.
+#[derive(Debug)]
 struct Group {
     /// [left, top, right, bottom], ends included.
     bounds: [usize; 4],
@@ -651,8 +752,7 @@ struct Group {
     ink: f32,
     paper: f32,
     ink_to_paper: f32,
-    /// The level of the ground everywhere.
-    ground: Rc<[u8]>,
+    polarity: Polarity,
 }
 
 impl Group {
@@ -675,10 +775,99 @@ impl Group {
     }
 }
 
+/// The 8-connected patches of ink in a view.
+#[derive(Debug, Default)]
+struct Patches {
+    /// Where ink is that no patch has yet, 1 or 0, with a margin of one place around the view.
+    ink: Vec<u8>,
+    patches: Vec<Patch>,
+    /// Of one patch after the other.
+    places: Vec<Place>,
+}
+
+impl Patches {
+    /// Finds them in row-major order; `fill` says for every row where ink is.
+    fn find(&mut self, width: usize, height: usize, fill: impl Fn(usize, &mut [u8])) {
+        let Self {
+            ink,
+            patches,
+            places,
+        } = self;
+        let stride = width + 2;
+        ink.clear();
+        ink.resize(stride * (height + 2), 0);
+        for (y, row) in ink
+            .chunks_exact_mut(stride)
+            .skip(1)
+            .take(height)
+            .enumerate()
+        {
+            fill(y, &mut row[1..=width]);
+        }
+        places.clear();
+        places.reserve(width * height);
+        patches.clear();
+        // One in every square of four places.
+        patches.reserve(width.div_ceil(2) * height.div_ceil(2));
+        let mut searched = 0;
+        while let Some(start) = next_ink(ink, searched) {
+            searched = start + 1;
+            let first = places.len();
+            ink[start] = 0;
+            places.push(Place::at(start % stride - 1, start / stride - 1));
+            let (mut low, mut high) = ([u16::MAX; 2], [0; 2]);
+            let mut next = first;
+            while let Some(&Place { x, y }) = places.get(next) {
+                next += 1;
+                (low, high) = (
+                    [low[0].min(x), low[1].min(y)],
+                    [high[0].max(x), high[1].max(y)],
+                );
+                for (down, ny) in (y..y + 3).enumerate() {
+                    let above_left = (usize::from(y) + down) * stride + usize::from(x);
+                    for (nx, ink) in (x..x + 3).zip(&mut ink[above_left..above_left + 3]) {
+                        if *ink != 0 {
+                            *ink = 0;
+                            // Counted from the margin.
+                            places.push(Place {
+                                x: nx - 1,
+                                y: ny - 1,
+                            });
+                        }
+                    }
+                }
+            }
+            let [left, top, right, bottom] = [low[0], low[1], high[0], high[1]].map(usize::from);
+            patches.push(Patch {
+                first,
+                area: places.len() - first,
+                bounds: [left, top, right, bottom],
+                is_cut: left == 0 || top == 0 || right + 1 == width || bottom + 1 == height,
+                ground: 0.0,
+                mass: 0.0,
+                next: None,
+            });
+        }
+    }
+}
+
+fn next_ink(ink: &[u8], mut from: usize) -> Option<usize> {
+    while ink
+        .get(from..from + 16)
+        .is_some_and(|some| *some == [0; 16])
+    {
+        from += 16;
+    }
+    Some(from + ink[from..].iter().position(|&ink| ink != 0)?)
+}
+
 /// A connected patch of ink.
+#[derive(Clone, Copy, Debug)]
 struct Patch {
-    places: Vec<usize>,
+    /// Among all places.
+    first: usize,
     area: usize,
+    /// [left, top, right, bottom], ends included.
     bounds: [usize; 4],
     /// Whether it reaches the border of the picture.
     is_cut: bool,
@@ -686,26 +875,37 @@ struct Patch {
     ground: f32,
     /// Area, weighed by the square of the contrast.
     mass: f32,
+    /// The next one that stands with it.
+    next: Option<usize>,
 }
 
 impl Patch {
+    fn places<'a>(&self, all: &'a [Place]) -> &'a [Place] {
+        &all[self.first..self.first + self.area]
+    }
+
     /// The share of the least rectangle around it, turned as needed, that it fills with what it
     /// encloses from left and right, 0 to 1.
-    fn squareness(&self, width: usize) -> f32 {
+    fn squareness(&self, places: &[Place], ends: &mut Vec<(u16, u16)>) -> f32 {
         let [_, top, _, bottom] = self.bounds;
-        let mut ends = vec![(usize::MAX, 0); bottom - top + 1];
-        for at in &self.places {
-            let (first, last) = &mut ends[at / width - top];
-            (*first, *last) = ((*first).min(at % width), (*last).max(at % width));
+        ends.clear();
+        ends.reserve(SEARCH_SIDE_PX);
+        ends.resize(bottom - top + 1, (u16::MAX, 0));
+        for &Place { x, y } in self.places(places) {
+            let (first, last) = &mut ends[usize::from(y) - top];
+            (*first, *last) = ((*first).min(x), (*last).max(x));
         }
-        let filled: usize = ends.iter().map(|(first, last)| last + 1 - first).sum();
+        let filled: usize = ends
+            .iter()
+            .map(|&(first, last)| usize::from(last + 1 - first))
+            .sum();
         const DIRECTIONS: usize = 18;
         let rectangle = |direction: usize| {
             let angle = std::f32::consts::FRAC_PI_2 * direction as f32 / DIRECTIONS as f32;
             let (c, s) = (angle.cos(), angle.sin());
             let (mut low, mut high) = ([f32::INFINITY; 2], [f32::NEG_INFINITY; 2]);
             for (y, &(first, last)) in ends.iter().enumerate() {
-                for x in [first as f32, last as f32] {
+                for x in [f32::from(first), f32::from(last)] {
                     let y = y as f32;
                     for (i, v) in [x * c + y * s, y * c - x * s].into_iter().enumerate() {
                         (low[i], high[i]) = (low[i].min(v), high[i].max(v));
@@ -718,10 +918,14 @@ impl Patch {
         filled as f32 / least
     }
 
-    fn weigh(&mut self, unlike: &[u8], ground: &[u8]) {
-        let square = |&at: &usize| (f32::from(unlike[at]) / 255.0).powi(2);
-        self.mass = self.places.iter().map(square).sum();
-        let sum: u32 = self.places.iter().map(|&at| u32::from(ground[at])).sum();
+    fn weigh(&mut self, places: &[Place], width: usize, unlike: &[u8], ground: &[u8]) {
+        let (mut mass, mut sum) = (0.0, 0);
+        for place in self.places(places) {
+            let at = usize::from(place.y) * width + usize::from(place.x);
+            mass += (f32::from(unlike[at]) / 255.0).powi(2);
+            sum += u32::from(ground[at]);
+        }
+        self.mass = mass;
         self.ground = sum as f32 / self.area as f32;
     }
 }
@@ -736,98 +940,158 @@ fn reached_by(histogram: &[u32; 256], share: u32) -> Option<u32> {
     })
 }
 
-fn negated(levels: &[u8]) -> Vec<u8> {
-    levels.iter().map(|&v| 255 - v).collect()
-}
-
-/// Closing with a square: dark things narrower than `side` take the brightness around them.
-fn closed(levels: &[u8], width: usize, side: usize) -> Vec<u8> {
-    let lightest = extreme(levels, width, side, u8::max, 0);
-    extreme(&lightest, width, side, u8::min, 255)
-}
-
-/// The difference between the lightest and the darkest level within `reach` of a place.
-fn range(levels: &[u8], width: usize, reach: usize) -> Vec<u8> {
-    let side = 2 * reach + 1;
-    let light = extreme(levels, width, side, u8::max, 0);
-    let dark = extreme(levels, width, side, u8::min, 255);
-    light
-        .iter()
-        .zip(&dark)
-        .map(|(light, dark)| light - dark)
-        .collect()
-}
-
-/// The extreme over a square of `side`, made odd, about each place, rows then columns.
-fn extreme(levels: &[u8], width: usize, side: usize, of: fn(u8, u8) -> u8, least: u8) -> Vec<u8> {
-    let height = levels.len() / width;
-    let reach = side / 2;
-    let mut rows = vec![0; levels.len()];
-    for (row, out) in levels.chunks_exact(width).zip(rows.chunks_exact_mut(width)) {
-        sliding(row.len(), reach, |i| row[i], |i, v| out[i] = v, of, least);
+fn histogram(levels: &[u8]) -> [u32; 256] {
+    // Four at once: the same level in a row would wait for itself.
+    let mut counts = [[0u32; 256]; 4];
+    let (fours, rest) = levels.as_chunks::<4>();
+    for four in fours {
+        for (counts, &level) in counts.iter_mut().zip(four) {
+            counts[usize::from(level)] += 1;
+        }
     }
-    let mut out = vec![0; levels.len()];
-    for x in 0..width {
-        sliding(
-            height,
-            reach,
-            |y| rows[y * width + x],
-            |y, v| out[y * width + x] = v,
-            of,
-            least,
-        );
+    for &level in rest {
+        counts[0][usize::from(level)] += 1;
     }
-    out
+    std::array::from_fn(|level| counts.iter().map(|counts| counts[level]).sum())
 }
 
-/// The running extreme of a line over `reach` places to either side, in three operations a place
-/// whatever the reach (van Herk 1992; Gil and Werman 1993).
-fn sliding(
-    count: usize,
-    reach: usize,
-    at: impl Fn(usize) -> u8,
-    mut put: impl FnMut(usize, u8),
-    of: fn(u8, u8) -> u8,
-    least: u8,
+/// How unlike two levels are, 0 to 255: their difference as a share of the lighter one, rounded down.
+fn unlikeness(a: u8, b: u8) -> u8 {
+    // No quotient of such small integers is so near to the next integer that f32 would reach it.
+    (255.0 * f32::from(a.abs_diff(b)) / f32::from(a.max(b).max(1))) as u8
+}
+
+/// Extremes over windows about every place, and the memory for them.
+#[derive(Debug, Default)]
+struct Windows {
+    line: Vec<u8>,
+    next_line: Vec<u8>,
+    plane: Vec<u8>,
+    next_plane: Vec<u8>,
+    between: Vec<u8>,
+}
+
+impl Windows {
+    /// Closing with a square: dark things narrower than `side` take the brightness around them. For
+    /// light ink opening, which does so with light things.
+    fn smoothed_over(
+        &mut self,
+        levels: &[u8],
+        width: usize,
+        side: usize,
+        ink: Polarity,
+        out: &mut Vec<u8>,
+    ) {
+        let mut between = std::mem::take(&mut self.between);
+        match ink {
+            Polarity::DarkInk => {
+                self.extreme(levels, width, side, u8::max, 0, &mut between);
+                self.extreme(&between, width, side, u8::min, 255, out);
+            }
+            Polarity::LightInk => {
+                self.extreme(levels, width, side, u8::min, 255, &mut between);
+                self.extreme(&between, width, side, u8::max, 0, out);
+            }
+        }
+        self.between = between;
+    }
+
+    /// The difference between the lightest and the darkest level within `reach` of a place.
+    fn range(&mut self, levels: &[u8], width: usize, reach: usize, out: &mut Vec<u8>) {
+        let side = 2 * reach + 1;
+        let mut dark = std::mem::take(&mut self.between);
+        self.extreme(levels, width, side, u8::min, 255, &mut dark);
+        self.extreme(levels, width, side, u8::max, 0, out);
+        for (light, dark) in out.iter_mut().zip(&dark) {
+            *light -= dark;
+        }
+        self.between = dark;
+    }
+
+    /// The extreme over a square of `side`, made odd, about each place, rows then columns.
+    fn extreme(
+        &mut self,
+        levels: &[u8],
+        width: usize,
+        side: usize,
+        of: impl Fn(u8, u8) -> u8 + Copy,
+        least: u8,
+        out: &mut Vec<u8>,
+    ) {
+        let Self {
+            line,
+            next_line,
+            plane,
+            next_plane,
+            ..
+        } = self;
+        let (reach, height) = (side / 2, levels.len() / width);
+        let window = 2 * reach + 1;
+        let all = |memory: &mut Vec<u8>, length: usize| {
+            memory.clear();
+            memory.resize(length, least);
+        };
+        all(line, width + 2 * reach);
+        all(next_line, width + 2 * reach);
+        all(plane, width * (height + 2 * reach));
+        all(next_plane, width * (height + 2 * reach));
+        let rows = plane.chunks_exact_mut(width).skip(reach);
+        for (row, out) in levels.chunks_exact(width).zip(rows) {
+            line[..reach].fill(least);
+            line[reach..reach + width].copy_from_slice(row);
+            line[reach + width..].fill(least);
+            running(line, next_line, 1, window, of, out);
+        }
+        out.resize(levels.len(), 0);
+        running(plane, next_plane, width, window, of, out);
+    }
+}
+
+/// The running extreme of `window` values, `step` apart from one another: what was `of` all of them
+/// for twice as many at a time. `values` and `memory` are overwritten.
+fn running(
+    values: &mut Vec<u8>,
+    memory: &mut Vec<u8>,
+    step: usize,
+    window: usize,
+    of: impl Fn(u8, u8) -> u8,
+    out: &mut [u8],
 ) {
-    let window = 2 * reach + 1;
-    let padded = (count + 2 * reach).div_ceil(window) * window;
-    let source = |i: usize| match i.checked_sub(reach) {
-        Some(i) if i < count => at(i),
-        _ => least,
+    let pairs = |from: &[u8], apart: usize, to: &mut [u8]| {
+        for ((to, &a), &b) in to.iter_mut().zip(from).zip(&from[apart..]) {
+            *to = of(a, b);
+        }
     };
-    let mut forward = vec![least; padded];
-    let mut backward = vec![least; padded];
-    for i in 0..padded {
-        let v = source(i);
-        forward[i] = if i.is_multiple_of(window) {
-            v
-        } else {
-            of(forward[i - 1], v)
-        };
-        let j = padded - 1 - i;
-        let v = source(j);
-        backward[j] = if (j + 1).is_multiple_of(window) {
-            v
-        } else {
-            of(backward[j + 1], v)
-        };
+    let (mut spanned, mut length) = (1, values.len());
+    while 2 * spanned <= window {
+        length -= spanned * step;
+        pairs(values, spanned * step, &mut memory[..length]);
+        std::mem::swap(values, memory);
+        spanned *= 2;
     }
-    for i in 0..count {
-        put(i, of(backward[i], forward[i + window - 1]));
-    }
+    pairs(values, (window - spanned) * step, out);
 }
 
 /// Means of `factor` x `factor` blocks; the last row and column may average fewer pixels.
-fn averaged_down<'a>(grey: &'a Frame, factor: usize) -> Cow<'a, Frame> {
+fn averaged_down<'a>(grey: &'a Frame, factor: usize, memory: &'a mut Vec<u8>) -> &'a [u8] {
     if factor <= 1 {
-        return Cow::Borrowed(grey);
+        return grey.pixels();
     }
     let (width, height) = (grey.width(), grey.height());
-    Cow::Owned(Frame::from_fn(
-        width.div_ceil(factor),
-        height.div_ceil(factor),
-        |bx, by| {
+    memory.clear();
+    if factor == 2 && width.is_multiple_of(2) && height.is_multiple_of(2) {
+        for rows in grey.pixels().chunks_exact(2 * width) {
+            let (above, below) = rows.split_at(width);
+            let (above, below) = (above.as_chunks::<2>().0, below.as_chunks::<2>().0);
+            memory.extend(above.iter().zip(below).map(|(a, b)| {
+                let sum = [a[0], a[1], b[0], b[1]].map(u16::from).iter().sum::<u16>();
+                ((sum + 2) / 4) as u8
+            }));
+        }
+        return memory;
+    }
+    for by in 0..height.div_ceil(factor) {
+        for bx in 0..width.div_ceil(factor) {
             let rows = by * factor..height.min((by + 1) * factor);
             let columns = bx * factor..width.min((bx + 1) * factor);
             let count = (rows.len() * columns.len()) as u32;
@@ -835,9 +1099,10 @@ fn averaged_down<'a>(grey: &'a Frame, factor: usize) -> Cow<'a, Frame> {
                 .flat_map(|y| &grey.pixels()[y * width..][columns.clone()])
                 .map(|&v| u32::from(v))
                 .sum();
-            ((sum + count / 2) / count) as u8
-        },
-    ))
+            memory.push(((sum + count / 2) / count) as u8);
+        }
+    }
+    memory
 }
 
 struct TwoClasses {
@@ -852,10 +1117,7 @@ struct TwoClasses {
 /// The split of the histogram with the largest between-class variance (Otsu 1979, eq. 18); of
 /// equal ones the lowest. `None` where all levels are the same.
 fn two_classes(pixels: &[u8]) -> Option<TwoClasses> {
-    let mut histogram = [0u64; 256];
-    for &v in pixels {
-        histogram[v as usize] += 1;
-    }
+    let histogram = histogram(pixels);
     let total = pixels.len() as f64;
     let moment = |power: i32| -> f64 {
         (0..256)
@@ -1080,16 +1342,21 @@ mod tests {
         // A dark bar 3 wide and a dark field 8 wide on light ground.
         let line = [9, 9, 1, 1, 1, 9, 9, 9, 9, 2, 2, 2, 2, 2, 2, 2, 2, 9, 9, 9];
         let frame: Vec<u8> = line.repeat(12);
-        let closed = closed(&frame, line.len(), 5);
+        let mut closed = Vec::new();
+        let mut windows = Windows::default();
+        windows.smoothed_over(&frame, line.len(), 5, Polarity::DarkInk, &mut closed);
         assert_eq!(closed[5 * 20..][2..5], [9, 9, 9]);
         assert_eq!(closed[5 * 20..][9..17], [2; 8]);
         // The running extreme against the plain one.
         let noise: Vec<u8> = (0..97u32).map(|i| (i * i * 31 % 251) as u8).collect();
-        let mut found = vec![0; noise.len()];
-        sliding(97, 4, |i| noise[i], |i, v| found[i] = v, u8::max, 0);
-        for (i, v) in found.iter().enumerate() {
-            let window = &noise[i.saturating_sub(4)..(i + 5).min(97)];
-            assert_eq!(Some(v), window.iter().max());
+        let mut found = Vec::new();
+        for side in [1, 3, 8, 9, 31] {
+            windows.extreme(&noise, 97, side, u8::max, 0, &mut found);
+            for (i, v) in found.iter().enumerate() {
+                let reach = side / 2;
+                let window = &noise[i.saturating_sub(reach)..(i + reach + 1).min(97)];
+                assert_eq!(Some(v), window.iter().max());
+            }
         }
     }
 

@@ -335,11 +335,7 @@ impl Model {
         let card = read_card(text, name)?;
         // Whoever holds the id holds the graph that was exported: nothing else is planned.
         let id = identity(text, &graph);
-        let opset = protobuf::Opset {
-            domain: String::new(),
-            version: OPSET,
-        };
-        if property(&file, ID_KEY) != Some(&id) || file.opset_import != [opset] {
+        if property(&file, ID_KEY) != Some(&id) || file.opset_import != [opset()] {
             return Err(ModelError::Damaged {
                 name: name.to_owned(),
                 reason: "its checksum does not hold".to_owned(),
@@ -470,30 +466,35 @@ impl Model {
 /// The bytes of an ONNX file: `graph` and, for the device, its card.
 ///
 /// # Errors
-/// In words, where the card cannot be written down (a number in it is not finite).
+/// In words, where the card cannot be written down (a number in it is not finite), or the graph holds
+/// what no model of onelook does.
 pub fn encode(graph: onnx::GraphProto, card: Option<&Card>) -> Result<Vec<u8>, String> {
+    let written = protobuf::Graph::decode(Bytes::from(graph.encode_to_vec()));
+    let written = written.map_err(|error| error.to_string())?.encode_to_vec();
+    if onnx::GraphProto::decode(&written[..]).as_ref() != Ok(&graph) {
+        return Err("the graph holds what cannot be written".to_owned());
+    }
     let mut metadata_props = Vec::new();
     if let Some(card) = card {
         check(card)?;
         let text = serde_json::to_string(card).map_err(|error| error.to_string())?;
-        let id = identity(&text, &graph.encode_to_vec());
+        let id = identity(&text, &written);
         for (key, value) in [(CARD_KEY, text), (ID_KEY, id)] {
-            metadata_props.push(onnx::StringStringEntryProto {
+            metadata_props.push(protobuf::Entry {
                 key: key.to_owned(),
                 value,
             });
         }
     }
-    let proto = onnx::ModelProto {
+    let file = protobuf::File {
         ir_version: IR_VERSION,
-        opset_import: opset(),
         producer_name: "onelook".to_owned(),
         producer_version: env!("CARGO_PKG_VERSION").to_owned(),
-        graph: Some(graph),
+        graph: Some(written.into()),
+        opset_import: vec![opset()],
         metadata_props,
-        ..onnx::ModelProto::default()
     };
-    Ok(proto.encode_to_vec())
+    Ok(file.encode_to_vec())
 }
 
 /// The network in the bytes of an ONNX file, for whoever takes it apart; none where there is none.
@@ -501,11 +502,11 @@ pub fn graph(bytes: &[u8]) -> Option<onnx::GraphProto> {
     onnx::ModelProto::decode(bytes).ok()?.graph
 }
 
-fn opset() -> Vec<onnx::OperatorSetIdProto> {
-    vec![onnx::OperatorSetIdProto {
+fn opset() -> protobuf::Opset {
+    protobuf::Opset {
         domain: String::new(),
         version: OPSET,
-    }]
+    }
 }
 
 fn identity(card: &str, graph: &[u8]) -> String {

@@ -74,7 +74,7 @@ impl Sight {
     /// How a decision at `threshold` is shown.
     pub fn of(decision: &Decision, bounds: Option<Bounds>, threshold: f32) -> Self {
         let (label, tone, p) = match decision {
-            Decision::Match { name, p, .. } => (name.as_str(), Tone::Match, Some(*p)),
+            Decision::Match { name, p, .. } => (&**name, Tone::Match, Some(*p)),
             Decision::Unknown { best, .. } => {
                 let p = best.as_ref().map(|(_, p)| *p);
                 ("unknown", Tone::Unknown, p)

@@ -1,6 +1,8 @@
 //! Turns a picture into what the network sees: the one place where pixels become network input.
 //! Knows nothing of cameras, models or identities.
 
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
 use crate::frame::Frame;
@@ -44,7 +46,7 @@ pub enum Scaling {
 }
 
 /// Network input: `channels` x `side_px` x `side_px`, row-major, each number in 0..=1.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Patch(pub Vec<f32>);
 
 /// The picture shows nothing that could be looked at.
@@ -75,6 +77,10 @@ impl InputSpec {
         Ok(())
     }
 
+    fn needs_mark(&self) -> bool {
+        matches!(self.crop, Crop::Mark { .. }) || self.scaling == Scaling::InkIsOne
+    }
+
     /// Numbers in one patch.
     pub fn len(&self) -> usize {
         self.channels * self.side_px * self.side_px
@@ -94,14 +100,36 @@ pub fn patch(frame: &Frame, spec: &InputSpec) -> Result<Patch, Blank> {
     patch_at(frame, find(frame, spec)?.as_ref(), spec)
 }
 
+/// The memory that [`patch_in`] works in.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    source: Frame,
+    within: Resampling,
+}
+
 /// Where `frame` shows what `spec` looks for; `None` where it looks at the whole picture.
 ///
 /// # Errors
 /// [`Blank`] as [`patch`].
 pub fn find(frame: &Frame, spec: &InputSpec) -> Result<Option<Mark>, Blank> {
-    let needs_mark = matches!(spec.crop, Crop::Mark { .. }) || spec.scaling == Scaling::InkIsOne;
-    if needs_mark {
+    if spec.needs_mark() {
         locate::mark(frame).map(Some).ok_or(Blank)
+    } else {
+        Ok(None)
+    }
+}
+
+/// The same in memory that is there already.
+///
+/// # Errors
+/// [`Blank`] as [`patch`].
+pub fn find_in<'a>(
+    frame: &Frame,
+    spec: &InputSpec,
+    scratch: &'a mut locate::Scratch,
+) -> Result<Option<&'a Mark>, Blank> {
+    if spec.needs_mark() {
+        locate::mark_in(frame, scratch).map(Some).ok_or(Blank)
     } else {
         Ok(None)
     }
@@ -112,14 +140,27 @@ pub fn find(frame: &Frame, spec: &InputSpec) -> Result<Option<Mark>, Blank> {
 /// # Errors
 /// [`Blank`] where the spec needs a mark and `mark` is none.
 pub fn patch_at(frame: &Frame, mark: Option<&Mark>, spec: &InputSpec) -> Result<Patch, Blank> {
+    let mut patch = Patch::default();
+    patch_in(frame, mark, spec, &mut Scratch::default(), &mut patch)?;
+    Ok(patch)
+}
+
+/// The same in memory that is there already: from the second frame of a size on, nothing is allocated.
+///
+/// # Errors
+/// As [`patch_at`].
+pub fn patch_in(
+    frame: &Frame,
+    mark: Option<&Mark>,
+    spec: &InputSpec,
+    scratch: &mut Scratch,
+    patch: &mut Patch,
+) -> Result<(), Blank> {
     if mark.is_none() && spec.scaling == Scaling::InkIsOne {
         return Err(Blank);
     }
-    let source = if spec.channels == 1 {
-        frame.to_grey()
-    } else {
-        frame.to_rgb()
-    };
+    let Scratch { source, within } = scratch;
+    let source = frame.in_channels(spec.channels, source);
     let region = match (spec.crop, mark) {
         (Crop::Mark { margin }, Some(mark)) => mark.bounds.square(margin),
         (Crop::Mark { .. }, None) => return Err(Blank),
@@ -131,18 +172,13 @@ pub fn patch_at(frame: &Frame, mark: Option<&Mark>, spec: &InputSpec) -> Result<
         }
         .square(0.0),
     };
-    let mut numbers = vec![0.0; spec.len()];
+    let Patch(numbers) = patch;
+    numbers.resize(spec.len(), 0.0);
     let plane = spec.side_px * spec.side_px;
     for (channel, out) in numbers.chunks_exact_mut(plane).enumerate() {
-        let beyond = mark.map_or_else(|| border_mean(&source, channel), |mark| mark.paper.mean());
-        resample(
-            &source,
-            channel,
-            region,
-            beyond,
-            (spec.side_px, spec.side_px),
-            out,
-        );
+        let beyond = mark.map_or_else(|| border_mean(source, channel), |mark| mark.paper.mean());
+        let size = (spec.side_px, spec.side_px);
+        within.resample(source, channel, region, beyond, size, out);
         let step = region.width / spec.side_px as f32;
         for (row, line) in out.chunks_exact_mut(spec.side_px).enumerate() {
             for (column, v) in line.iter_mut().enumerate() {
@@ -156,7 +192,7 @@ pub fn patch_at(frame: &Frame, mark: Option<&Mark>, spec: &InputSpec) -> Result<
             }
         }
     }
-    Ok(Patch(numbers))
+    Ok(())
 }
 
 /// The part of `frame` that `spec` looks at, with some of its surroundings, at most `limit_px` a
@@ -237,8 +273,9 @@ fn reduced(frame: &Frame, limit_px: usize) -> Frame {
     let channels = frame.channels();
     let mut pixels = vec![0; width * height * channels];
     let mut plane = vec![0.0; width * height];
+    let mut within = Resampling::default();
     for channel in 0..channels {
-        resample(frame, channel, region, 0.0, (width, height), &mut plane);
+        within.resample(frame, channel, region, 0.0, (width, height), &mut plane);
         for (pixel, v) in pixels.chunks_exact_mut(channels).zip(&plane) {
             pixel[channel] = v.round().clamp(0.0, 255.0) as u8;
         }
@@ -257,89 +294,118 @@ fn border_mean(frame: &Frame, channel: usize) -> f32 {
     (rows + columns) / (2 * (width + height)) as f32
 }
 
-/// One channel of `region` on a grid of `size` (width, height), 0 to 255; `beyond` stands outside
-/// the picture. A pen stroke is two pixels wide after reduction, so every source pixel counts by
-/// the area that it covers; where a picture is enlarged this turns into linear interpolation.
-fn resample(
-    frame: &Frame,
-    channel: usize,
-    region: Bounds,
-    beyond: f32,
-    size: (usize, usize),
-    out: &mut [f32],
-) {
-    let columns = Taps::of(region.x, region.width, size.0, frame.width());
-    let rows = Taps::of(region.y, region.height, size.1, frame.height());
-    let (channels, width) = (frame.channels(), frame.width());
-    let first = rows.first_used();
-    let mut narrow = vec![0.0f32; rows.used(first) * size.0];
-    for (y, line) in narrow.chunks_exact_mut(size.0).enumerate() {
-        let row = &frame.pixels()[(first + y) * width * channels..][..width * channels];
-        for (v, tap) in line.iter_mut().zip(&columns.0) {
-            *v = beyond * tap.outside;
-            for (&weight, sample) in tap.weights.iter().zip(
+/// The memory of [`Resampling::resample`].
+#[derive(Debug, Default)]
+struct Resampling {
+    columns: Taps,
+    rows: Taps,
+    narrow: Vec<f32>,
+}
+
+impl Resampling {
+    /// One channel of `region` on a grid of `size` (width, height), 0 to 255; `beyond` stands outside
+    /// the picture. A pen stroke is two pixels wide after reduction, so every source pixel counts by
+    /// the area that it covers; where a picture is enlarged this turns into linear interpolation.
+    fn resample(
+        &mut self,
+        frame: &Frame,
+        channel: usize,
+        region: Bounds,
+        beyond: f32,
+        size: (usize, usize),
+        out: &mut [f32],
+    ) {
+        let Self {
+            columns,
+            rows,
+            narrow,
+        } = self;
+        columns.set(region.x, region.width, size.0, frame.width());
+        rows.set(region.y, region.height, size.1, frame.height());
+        let (channels, width) = (frame.channels(), frame.width());
+        let used = rows.used();
+        narrow.clear();
+        narrow.reserve(frame.height() * size.0);
+        for y in used.clone() {
+            let row = &frame.pixels()[y * width * channels..][..width * channels];
+            narrow.extend(columns.taps.iter().map(|tap| {
+                let mut v = beyond * tap.outside;
                 // A tap beyond the right edge starts where the row ends.
-                row.iter()
-                    .skip(tap.start * channels + channel)
-                    .step_by(channels),
-            ) {
-                *v += weight * f32::from(*sample);
-            }
+                let samples = row.iter().skip(tap.start * channels + channel);
+                for (&weight, sample) in columns.weights(tap).iter().zip(samples.step_by(channels))
+                {
+                    v += weight * f32::from(*sample);
+                }
+                v
+            }));
         }
-    }
-    for (line, tap) in out.chunks_exact_mut(size.0).zip(&rows.0) {
-        line.fill(beyond * tap.outside);
-        for (i, &weight) in tap.weights.iter().enumerate() {
-            let source = &narrow[(tap.start - first + i) * size.0..][..size.0];
-            for (v, s) in line.iter_mut().zip(source) {
-                *v += weight * s;
+        for (line, tap) in out.chunks_exact_mut(size.0).zip(&rows.taps) {
+            line.fill(beyond * tap.outside);
+            for (i, &weight) in rows.weights(tap).iter().enumerate() {
+                let source = &narrow[(tap.start - used.start + i) * size.0..][..size.0];
+                for (v, s) in line.iter_mut().zip(source) {
+                    *v += weight * s;
+                }
             }
         }
     }
 }
 
 /// For each output position along one axis: which source pixels it averages, and their weights.
-struct Taps(Vec<Tap>);
+#[derive(Debug, Default)]
+struct Taps {
+    taps: Vec<Tap>,
+    /// Of one tap after the other.
+    weights: Vec<f32>,
+}
 
+#[derive(Debug)]
 struct Tap {
     start: usize,
-    weights: Vec<f32>,
+    /// Where its weights are.
+    weights: Range<usize>,
     /// The weight that falls outside of the picture; all weights sum to 1.
     outside: f32,
 }
 
 impl Taps {
-    fn of(origin: f32, length: f32, outputs: usize, limit: usize) -> Self {
+    fn set(&mut self, origin: f32, length: f32, outputs: usize, limit: usize) {
         let step = length / outputs as f32;
         let span = step.max(1.0);
-        let tap = |i: usize| {
+        self.taps.clear();
+        self.taps.reserve(outputs);
+        self.weights.clear();
+        // Neighbours share a pixel at either end.
+        self.weights.reserve(limit + 2 * outputs);
+        for i in 0..outputs {
             let low = origin + (i as f32 + 0.5) * step - span / 2.0;
             let high = low + span;
             let start = (low.floor().max(0.0) as usize).min(limit);
             let end = (high.ceil().max(0.0) as usize).clamp(start, limit);
-            let weights: Vec<f32> = (start..end)
-                .map(|j| ((j as f32 + 1.0).min(high) - (j as f32).max(low)).max(0.0) / span)
-                .collect();
-            let outside = (1.0 - weights.iter().sum::<f32>()).max(0.0);
-            Tap {
+            let first = self.weights.len();
+            self.weights.extend(
+                (start..end)
+                    .map(|j| ((j as f32 + 1.0).min(high) - (j as f32).max(low)).max(0.0) / span),
+            );
+            let outside = (1.0 - self.weights[first..].iter().sum::<f32>()).max(0.0);
+            self.taps.push(Tap {
                 start,
-                weights,
+                weights: first..self.weights.len(),
                 outside,
-            }
-        };
-        Self((0..outputs).map(tap).collect())
+            });
+        }
     }
 
-    fn first_used(&self) -> usize {
-        let used = self.0.iter().filter(|tap| !tap.weights.is_empty());
-        used.map(|tap| tap.start).min().unwrap_or(0)
+    fn weights(&self, tap: &Tap) -> &[f32] {
+        &self.weights[tap.weights.clone()]
     }
 
-    fn used(&self, first: usize) -> usize {
-        let used = self.0.iter().filter(|tap| !tap.weights.is_empty());
-        used.map(|tap| tap.start + tap.weights.len())
-            .max()
-            .map_or(0, |end| end - first)
+    /// The source pixels from the first that counts to the last.
+    fn used(&self) -> Range<usize> {
+        let used = self.taps.iter().filter(|tap| !tap.weights.is_empty());
+        let start = used.clone().map(|tap| tap.start).min().unwrap_or(0);
+        let ends = used.map(|tap| tap.start + tap.weights.len());
+        start..ends.max().unwrap_or(start)
     }
 }
 
@@ -358,7 +424,7 @@ mod tests {
 
     fn resampled(frame: &Frame, region: Bounds, size: (usize, usize)) -> Vec<f32> {
         let mut out = vec![0.0; size.0 * size.1];
-        resample(frame, 0, region, 100.0, size, &mut out);
+        Resampling::default().resample(frame, 0, region, 100.0, size, &mut out);
         out
     }
 

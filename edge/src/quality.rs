@@ -110,15 +110,39 @@ impl Gates {
     }
 }
 
+/// The memory that [`of_in`] works in.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    levels: Patch,
+    sorted: Vec<f32>,
+    within: preprocess::Scratch,
+}
+
 /// Measures the look at what [`preprocess::find`] found in `frame`. `None` where `spec` needs a mark
 /// and there is none.
 pub fn of(frame: &Frame, mark: Option<&Mark>, spec: &InputSpec) -> Option<Quality> {
+    of_in(frame, mark, spec, &mut Scratch::default())
+}
+
+/// The same in memory that is there already: from the second frame of a size on, nothing is allocated.
+pub fn of_in(
+    frame: &Frame,
+    mark: Option<&Mark>,
+    spec: &InputSpec,
+    scratch: &mut Scratch,
+) -> Option<Quality> {
     let fine = InputSpec {
         channels: 1,
         side_px: (ZOOM * spec.side_px).min(512),
         ..spec.clone()
     };
-    let Patch(levels) = preprocess::patch_at(frame, mark, &fine).ok()?;
+    let Scratch {
+        levels,
+        sorted,
+        within,
+    } = scratch;
+    preprocess::patch_in(frame, mark, &fine, within, levels).ok()?;
+    let Patch(levels) = levels;
     let region = match (spec.crop, mark) {
         (Crop::Mark { margin }, Some(mark)) => mark.bounds.square(margin),
         (Crop::Mark { .. }, None) => return None,
@@ -143,12 +167,12 @@ pub fn of(frame: &Frame, mark: Option<&Mark>, spec: &InputSpec) -> Option<Qualit
             let at_an_end = |v: &&f32| **v <= 1.0 / 255.0 || **v >= 254.0 / 255.0;
             let clipped = levels.iter().filter(at_an_end).count();
             (
-                255.0 * spread(&levels),
+                255.0 * spread(levels, 20, sorted),
                 clipped as f32 / levels.len() as f32,
             )
         }
     };
-    let edge = edge_width(&levels, fine.side_px);
+    let edge = edge_width(levels, fine.side_px, sorted);
     Some(Quality {
         blur_px: edge * spec.side_px as f32 / fine.side_px as f32,
         contrast,
@@ -158,23 +182,25 @@ pub fn of(frame: &Frame, mark: Option<&Mark>, spec: &InputSpec) -> Option<Qualit
     })
 }
 
-/// Difference between the levels that a twentieth of all lie below and above.
-fn spread(levels: &[f32]) -> f32 {
-    let mut sorted = levels.to_vec();
-    sorted.sort_by(f32::total_cmp);
-    let far = sorted.len() / 20;
-    sorted[sorted.len() - 1 - far] - sorted[far]
+/// Difference between the levels that one of so many (`share`) lie below and above.
+fn spread(levels: &[f32], share: usize, memory: &mut Vec<f32>) -> f32 {
+    memory.clear();
+    memory.extend(levels);
+    let far = levels.len() / share;
+    let (_, &mut low, above) = memory.select_nth_unstable_by(far, f32::total_cmp);
+    let high = match above.len().checked_sub(far + 1) {
+        Some(at) => *above.select_nth_unstable_by(at, f32::total_cmp).1,
+        None => low,
+    };
+    high - low
 }
 
 /// Mean width of the edges of a square picture, in its pixels: the contrast, over the slope that an
 /// edge has on average, each place weighing as much as it rises. A step is 1 wide; infinite where
 /// there is no edge. It does not depend on the light, which scales contrast and slopes alike.
-fn edge_width(levels: &[f32], side: usize) -> f32 {
-    let mut sorted = levels.to_vec();
-    sorted.sort_by(f32::total_cmp);
+fn edge_width(levels: &[f32], side: usize, memory: &mut Vec<f32>) -> f32 {
     // A fiftieth: a small mark covers little of its square.
-    let far = sorted.len() / 50;
-    let contrast = sorted[sorted.len() - 1 - far] - sorted[far];
+    let contrast = spread(levels, 50, memory);
     if contrast <= 0.0 {
         return f32::INFINITY;
     }
@@ -183,7 +209,8 @@ fn edge_width(levels: &[f32], side: usize) -> f32 {
         for x in 0..side - 1 {
             let at = y * side + x;
             let (dx, dy) = (levels[at + 1] - levels[at], levels[at + side] - levels[at]);
-            let slope = dx.hypot(dy);
+            let (dx, dy) = (f64::from(dx), f64::from(dy));
+            let slope = (dx * dx + dy * dy).sqrt() as f32;
             if slope > FLAT * contrast {
                 rise += slope;
                 squares += slope * slope;
@@ -206,9 +233,8 @@ fn is_cut_off(frame: &Frame, mark: &Mark, region: Bounds) -> bool {
     if x <= 0.0 || y <= 0.0 || right >= width || bottom >= height {
         return true;
     }
-    let grey = frame.to_grey();
     let is_ink = |x: usize, y: usize| {
-        let level = f32::from(grey.pixels()[y * grey.width() + x]);
+        let level = f32::from(frame.level(x, y));
         mark.ink(level, x as f32 + 0.5, y as f32 + 0.5) > INK
     };
     let along = |low: f32, size: f32, limit: f32| {
@@ -258,10 +284,11 @@ mod tests {
     fn a_ramp_is_as_wide_as_it_is_and_a_step_is_one_pixel() {
         // Rows of 0, 1/4, 1/2, 3/4, 1, 1, 1, 1: four steps of a quarter.
         let row = [0.0, 0.25, 0.5, 0.75, 1.0, 1.0, 1.0, 1.0];
-        assert!((edge_width(&row.repeat(8), 8) - 4.0).abs() < 1e-6);
+        let edge_width = |levels: &[f32]| edge_width(levels, 8, &mut Vec::new());
+        assert!((edge_width(&row.repeat(8)) - 4.0).abs() < 1e-6);
         let step = [0.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0];
-        assert!((edge_width(&step.repeat(8), 8) - 1.0).abs() < 1e-6);
-        assert_eq!(edge_width(&[0.5; 64], 8), f32::INFINITY);
+        assert!((edge_width(&step.repeat(8)) - 1.0).abs() < 1e-6);
+        assert_eq!(edge_width(&[0.5; 64]), f32::INFINITY);
     }
 
     #[test]

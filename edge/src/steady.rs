@@ -8,6 +8,7 @@
 //! vote now for its class and now for "unknown", stays what it was until nearly all of them turn.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -68,7 +69,7 @@ pub enum Evidence<'a> {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Nearness<'a> {
     /// The class.
-    pub name: &'a str,
+    pub name: &'a Arc<str>,
     /// Above the threshold; 0 on it, below 0 where it is missed.
     pub above: f32,
     /// Before the next class; infinite where there is none.
@@ -82,7 +83,7 @@ pub enum Shown {
     #[default]
     Nothing,
     /// A thing of this class.
-    Match(String),
+    Match(Arc<str>),
     /// A thing of no enrolled class.
     Unknown,
 }
@@ -171,7 +172,7 @@ impl Steady {
                     && nearest.lead > 0.0
                     && nearest.lead >= self.rules.lead =>
             {
-                Shown::Match(nearest.name.to_owned())
+                Shown::Match(Arc::clone(nearest.name))
             }
             Evidence::Look(_) => Shown::Unknown,
         }
@@ -191,7 +192,7 @@ mod tests {
         }
     }
 
-    fn look(name: &str, above: f32) -> Evidence<'_> {
+    fn look(name: &Arc<str>, above: f32) -> Evidence<'_> {
         Evidence::Look(Some(Nearness {
             name,
             above,
@@ -203,13 +204,14 @@ mod tests {
     /// shown after it, `.` where that is nothing.
     fn played(frames: &str) -> String {
         let mut steady = Steady::new(rules());
+        let [a, b] = ["a".into(), "b".into()];
         frames
             .chars()
             .map(|frame| {
                 let _ = match frame {
-                    'a' => steady.see(look("a", 0.0)),
-                    'b' => steady.see(look("b", 0.0)),
-                    'u' => steady.see(look("a", -0.001)),
+                    'a' => steady.see(look(&a, 0.0)),
+                    'b' => steady.see(look(&b, 0.0)),
+                    'u' => steady.see(look(&a, -0.001)),
                     _ => steady.see(Evidence::None),
                 };
                 match steady.shown() {
@@ -258,9 +260,10 @@ mod tests {
 
     #[test]
     fn two_classes_as_near_as_each_other_are_unknown() {
+        let name: Arc<str> = "a".into();
         let between = |lead, rules: Rules| {
             let nearest = Some(Nearness {
-                name: "a",
+                name: &name,
                 above: 3.0,
                 lead,
             });
@@ -271,13 +274,13 @@ mod tests {
             steady.shown().clone()
         };
         assert_eq!(between(0.49, rules()), Shown::Unknown);
-        assert_eq!(between(0.5, rules()), Shown::Match("a".to_owned()));
+        assert_eq!(between(0.5, rules()), Shown::Match(Arc::clone(&name)));
         let any = Rules {
             lead: 0.0,
             ..rules()
         };
         assert_eq!(between(0.0, any.clone()), Shown::Unknown);
-        assert_eq!(between(0.01, any), Shown::Match("a".to_owned()));
+        assert_eq!(between(0.01, any), Shown::Match("a".into()));
     }
 
     #[test]
@@ -287,15 +290,15 @@ mod tests {
             steady.see(Evidence::None);
         }
         for above in [0.0, 0.0, -1.0, 0.0] {
-            steady.see(look("a", above));
+            steady.see(look(&"a".into(), above));
         }
         assert_eq!(
             (steady.shown().clone(), steady.took()),
-            (Shown::Match("a".to_owned()), 4)
+            (Shown::Match("a".into()), 4)
         );
         // Changed for another without leaving.
         for _ in 0..3 {
-            steady.see(look("b", 0.0));
+            steady.see(look(&"b".into(), 0.0));
         }
         assert_eq!(steady.took(), 3);
     }

@@ -198,7 +198,7 @@ fn runs_protocol(runs: &[Run]) -> String {
 fn names(gallery: &Gallery, query: &[f32], head: &Head, answer: usize) -> bool {
     gallery
         .nearest(query, head)
-        .is_some_and(|nearest| !nearest.is_tie() && nearest.best.name == answer.to_string())
+        .is_some_and(|nearest| !nearest.is_tie() && **nearest.best.name == *answer.to_string())
 }
 
 /// How the templates of a class make one distance to a probe.

@@ -146,7 +146,7 @@ pub fn searches(
             };
             let nearest = gallery.nearest(&known[class][picture], head);
             let (right, p) = match decide::identify(nearest, head, 0.0) {
-                Decision::Match { name, p, .. } => (name == class.to_string(), p),
+                Decision::Match { name, p, .. } => (*name == *class.to_string(), p),
                 Decision::Unknown { .. } => (false, 0.0),
             };
             found.push(Search {

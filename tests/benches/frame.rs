@@ -1,17 +1,22 @@
-//! What each stage of a frame's journey costs, and the whole of it, in time and allocations:
-//! `cargo bench -p onelook-tests --bench frame`. The frame is 640 x 480, a mark on a card.
+//! What each stage of a frame's journey costs once the device runs, and the whole of it, in time and
+//! allocations: `cargo bench -p onelook-tests --bench frame`. The frame is 640 x 480, a mark on a card: in
+//! even light it is of two levels alone, in uneven light it is a scene.
 
 #![allow(clippy::unwrap_used)]
 
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 
 use divan::{AllocProfiler, Bencher, black_box};
+use onelook_edge::camera::{Layout, Raw};
 use onelook_edge::decide;
 use onelook_edge::frame::Frame;
 use onelook_edge::gallery::Gallery;
-use onelook_edge::model::Model;
+use onelook_edge::locate;
+use onelook_edge::model::{self, Model};
 use onelook_edge::overlay::{Canvas, Sight};
-use onelook_edge::preprocess;
+use onelook_edge::preprocess::{self, Patch};
+use onelook_edge::quality;
 
 #[global_allocator]
 static ALLOCATIONS: AllocProfiler = AllocProfiler::system();
@@ -24,31 +29,62 @@ fn main() {
     divan::main();
 }
 
+/// The light that falls on the card.
+const LIGHTS: [&str; 2] = ["even", "uneven"];
+
 struct Journey {
     model: Model,
     jpeg: Vec<u8>,
-    frame: Frame,
+    yuyv: Raw,
     gallery: Gallery,
-    probe: Vec<f32>,
+    memory: Memory,
+}
+
+/// What the running loop keeps.
+struct Memory {
+    frame: Frame,
+    locate: locate::Scratch,
+    judge: quality::Scratch,
+    within: preprocess::Scratch,
+    patch: Patch,
+    network: model::Scratch,
 }
 
 impl Journey {
-    fn new() -> Self {
+    fn in_light(light: &str) -> Self {
         let model = Model::from_bytes(MODEL, "shipped").unwrap();
-        let grey = Frame::from_fn(640, 480, |x, y| {
+        let is_even = light == LIGHTS[0];
+        let frame = Frame::from_fn(640, 480, |x, y| {
             // A sloping stroke that turns back, on paper with grain.
             let (x, y) = (x as i32, y as i32);
             let grain = (x * 7919 + y * 104_729) % 13;
             let down = (x - 250 - (y - 180) / 2).abs() < 7 && (180..320).contains(&y);
             let back = (x - 320 + (y - 320) / 3).abs() < 7 && (200..326).contains(&y);
             let foot = (y - 320).abs() < 7 && (320..400).contains(&x);
-            (if down || back || foot { 40 } else { 205 } + grain) as u8
+            let level = if down || back || foot { 40 } else { 205 } + grain;
+            (if is_even {
+                level
+            } else {
+                level * (320 + x) / 1000
+            }) as u8
         });
-        let frame = grey.to_rgb().into_owned();
         let mut jpeg = Vec::new();
         image::codecs::jpeg::JpegEncoder::new_with_quality(&mut jpeg, 85)
-            .encode(frame.pixels(), 640, 480, image::ExtendedColorType::Rgb8)
+            .encode(
+                frame.to_rgb().pixels(),
+                640,
+                480,
+                image::ExtendedColorType::Rgb8,
+            )
             .unwrap();
+        let yuyv = Raw {
+            layout: Layout::Yuyv,
+            width: 640,
+            height: 480,
+            stride: 2 * 640,
+            full_range: false,
+            bytes: Arc::new(frame.pixels().iter().flat_map(|&y| [y, 128]).collect()),
+        };
         let patch = preprocess::patch(&frame, &model.card().input).unwrap();
         let probe = model.embed(&patch).unwrap();
         let mut gallery = Gallery::default();
@@ -58,85 +94,179 @@ impl Journey {
             gallery.enroll(&class.to_string(), template);
         }
         gallery.index(model.head(), NonZeroUsize::MIN);
+        let memory = Memory {
+            network: model.scratch(),
+            frame,
+            locate: locate::Scratch::default(),
+            judge: quality::Scratch::default(),
+            within: preprocess::Scratch::default(),
+            patch,
+        };
         Self {
             model,
             jpeg,
-            frame,
+            yuyv,
             gallery,
-            probe,
+            memory,
         }
     }
-
-    fn decision(&self, probe: &[f32]) -> decide::Decision {
-        let head = self.model.head();
-        decide::identify(self.gallery.nearest(probe, head), head, THRESHOLD)
-    }
 }
 
-#[divan::bench]
-fn a_decode_mjpeg(bencher: Bencher) {
-    let journey = Journey::new();
-    bencher.bench(|| Frame::decode(black_box(&journey.jpeg), "frame").unwrap());
+/// From the frame that is in memory to the decision.
+fn decided(model: &Model, gallery: &Gallery, memory: &mut Memory) -> decide::Decision {
+    let (spec, head) = (&model.card().input, model.head());
+    let Memory {
+        frame,
+        locate,
+        judge,
+        within,
+        patch,
+        network,
+    } = memory;
+    let mark = preprocess::find_in(frame, spec, locate).unwrap();
+    black_box(quality::of_in(frame, mark, spec, judge));
+    preprocess::patch_in(frame, mark, spec, within, patch).unwrap();
+    let probe = model.embed_in(network, patch).unwrap();
+    decide::identify(gallery.nearest(probe, head), head, THRESHOLD)
 }
 
-#[divan::bench]
-fn b_locate(bencher: Bencher) {
-    let journey = Journey::new();
-    let spec = &journey.model.card().input;
-    bencher.bench(|| preprocess::find(black_box(&journey.frame), spec).unwrap());
+#[divan::bench(args = LIGHTS)]
+fn a_decode_mjpeg(bencher: Bencher, light: &str) {
+    let Journey { jpeg, memory, .. } = &mut Journey::in_light(light);
+    bencher.bench_local(|| {
+        memory
+            .frame
+            .read_jpeg(black_box(jpeg), "frame", true)
+            .unwrap()
+    });
 }
 
-#[divan::bench]
-fn c_preprocess(bencher: Bencher) {
-    let journey = Journey::new();
-    let spec = &journey.model.card().input;
-    let mark = preprocess::find(&journey.frame, spec).unwrap();
-    bencher.bench(|| preprocess::patch_at(black_box(&journey.frame), mark.as_ref(), spec).unwrap());
+#[divan::bench(args = LIGHTS)]
+fn a_decode_mjpeg_in_colour(bencher: Bencher, light: &str) {
+    let Journey { jpeg, memory, .. } = &mut Journey::in_light(light);
+    bencher.bench_local(|| {
+        memory
+            .frame
+            .read_jpeg(black_box(jpeg), "frame", false)
+            .unwrap()
+    });
 }
 
-#[divan::bench]
-fn d_embed(bencher: Bencher) {
-    let journey = Journey::new();
-    let patch = preprocess::patch(&journey.frame, &journey.model.card().input).unwrap();
-    bencher.bench(|| journey.model.embed(black_box(&patch)).unwrap());
+#[divan::bench(args = LIGHTS)]
+fn a_decode_yuyv(bencher: Bencher, light: &str) {
+    let Journey { yuyv, memory, .. } = &mut Journey::in_light(light);
+    bencher.bench_local(|| {
+        black_box(&*yuyv)
+            .read_into(&mut memory.frame, true)
+            .unwrap()
+    });
 }
 
-#[divan::bench]
-fn e_match_1000(bencher: Bencher) {
-    let journey = Journey::new();
-    let head = journey.model.head();
-    bencher.bench(|| journey.gallery.nearest(black_box(&journey.probe), head));
+#[divan::bench(args = LIGHTS)]
+fn b_locate(bencher: Bencher, light: &str) {
+    let Journey { model, memory, .. } = &mut Journey::in_light(light);
+    let spec = &model.card().input;
+    let Memory { frame, locate, .. } = memory;
+    bencher.bench_local(|| {
+        preprocess::find_in(black_box(frame), spec, locate)
+            .unwrap()
+            .is_some()
+    });
 }
 
-#[divan::bench]
-fn f_decide(bencher: Bencher) {
-    let journey = Journey::new();
-    let head = journey.model.head();
-    let nearest = journey.gallery.nearest(&journey.probe, head);
-    bencher.bench(|| decide::identify(black_box(nearest), head, THRESHOLD));
+#[divan::bench(args = LIGHTS)]
+fn c_judge(bencher: Bencher, light: &str) {
+    let Journey { model, memory, .. } = &mut Journey::in_light(light);
+    let spec = &model.card().input;
+    let mark = preprocess::find(&memory.frame, spec).unwrap();
+    let Memory { frame, judge, .. } = memory;
+    bencher.bench_local(|| quality::of_in(black_box(frame), mark.as_ref(), spec, judge));
 }
 
-#[divan::bench]
-fn g_overlay(bencher: Bencher) {
-    let journey = Journey::new();
-    let spec = &journey.model.card().input;
-    let bounds = preprocess::find(&journey.frame, spec)
-        .unwrap()
-        .map(|mark| mark.bounds);
-    let sight = Sight::of(&journey.decision(&journey.probe), bounds, THRESHOLD);
-    bencher.bench(|| Canvas::showing(black_box(&journey.frame), &sight).into_frame());
+#[divan::bench(args = LIGHTS)]
+fn d_patch(bencher: Bencher, light: &str) {
+    let Journey { model, memory, .. } = &mut Journey::in_light(light);
+    let spec = &model.card().input;
+    let mark = preprocess::find(&memory.frame, spec).unwrap();
+    let Memory {
+        frame,
+        within,
+        patch,
+        ..
+    } = memory;
+    bencher.bench_local(|| {
+        preprocess::patch_in(black_box(frame), mark.as_ref(), spec, within, patch).unwrap();
+    });
 }
 
-#[divan::bench]
-fn whole(bencher: Bencher) {
-    let journey = Journey::new();
-    let spec = &journey.model.card().input;
-    bencher.bench(|| {
-        let frame = Frame::decode(black_box(&journey.jpeg), "frame").unwrap();
-        let mark = preprocess::find(&frame, spec).unwrap();
-        let patch = preprocess::patch_at(&frame, mark.as_ref(), spec).unwrap();
-        let decision = journey.decision(&journey.model.embed(&patch).unwrap());
-        let sight = Sight::of(&decision, mark.map(|mark| mark.bounds), THRESHOLD);
-        Canvas::showing(&frame, &sight).into_frame()
+#[divan::bench(args = LIGHTS)]
+fn e_embed(bencher: Bencher, light: &str) {
+    let Journey { model, memory, .. } = &mut Journey::in_light(light);
+    let Memory { patch, network, .. } = memory;
+    bencher.bench_local(|| model.embed_in(network, black_box(patch)).unwrap()[0]);
+}
+
+#[divan::bench(args = LIGHTS)]
+fn f_match_1000_and_decide(bencher: Bencher, light: &str) {
+    let Journey {
+        model,
+        gallery,
+        memory,
+        ..
+    } = &mut Journey::in_light(light);
+    let head = model.head();
+    let probe = model.embed(&memory.patch).unwrap();
+    bencher.bench_local(|| {
+        decide::identify(gallery.nearest(black_box(&probe), head), head, THRESHOLD)
+    });
+}
+
+#[divan::bench(args = LIGHTS)]
+fn g_draw(bencher: Bencher, light: &str) {
+    let Journey {
+        model,
+        gallery,
+        memory,
+        ..
+    } = &mut Journey::in_light(light);
+    let mark = preprocess::find(&memory.frame, &model.card().input).unwrap();
+    let bounds = mark.map(|mark| mark.bounds);
+    let sight = Sight::of(&decided(model, gallery, memory), bounds, THRESHOLD);
+    bencher.bench_local(|| Canvas::showing(black_box(&memory.frame), &sight).into_frame());
+}
+
+/// From the bytes of a picture to the decision.
+#[divan::bench(args = LIGHTS)]
+fn whole_mjpeg(bencher: Bencher, light: &str) {
+    let Journey {
+        model,
+        jpeg,
+        gallery,
+        memory,
+        ..
+    } = &mut Journey::in_light(light);
+    bencher.bench_local(|| {
+        memory
+            .frame
+            .read_jpeg(black_box(jpeg), "frame", true)
+            .unwrap();
+        decided(model, gallery, memory)
+    });
+}
+
+#[divan::bench(args = LIGHTS)]
+fn whole_yuyv(bencher: Bencher, light: &str) {
+    let Journey {
+        model,
+        yuyv,
+        gallery,
+        memory,
+        ..
+    } = &mut Journey::in_light(light);
+    bencher.bench_local(|| {
+        black_box(&*yuyv)
+            .read_into(&mut memory.frame, true)
+            .unwrap();
+        decided(model, gallery, memory)
     });
 }

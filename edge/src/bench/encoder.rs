@@ -86,7 +86,11 @@ impl Runtime {
         let side = card.input.side_px;
         let shape = [1, card.input.channels, side, side];
         let peer = match self {
-            Self::Rten => super::peers::rten(bytes, shape, threads),
+            Self::Rten => {
+                // A file of before has packed lists, which rten refuses.
+                let graph = model::graph(&bytes).ok_or("no ONNX file")?;
+                super::peers::rten(model::encode(graph, None)?, shape, threads)
+            }
             _ => super::peers::onnx_runtime(&bytes, shape, threads),
         };
         Ok(peer?)

@@ -25,7 +25,7 @@ pub(super) struct Picture {
 /// What stands for a picture before it is decoded.
 pub(super) enum Coded {
     /// A sequential JPEG, as cameras send it.
-    Jpeg(Vec<u8>),
+    Jpeg(Arc<Vec<u8>>),
     /// A picture file's bytes, and what to call it.
     File(Vec<u8>, String),
     /// Samples.

@@ -239,7 +239,11 @@ fn of_100_000_faulty_pictures_not_one_is_shown() {
         };
         // Each by itself, as a driver or a multipart server gives them, and all in one stream.
         let (count, stream) = (pictures.len() as u64, pictures.concat());
-        let pictures = Box::new(pictures.into_iter().map(|bytes| Ok(Coded::Jpeg(bytes))));
+        let pictures = Box::new(
+            pictures
+                .into_iter()
+                .map(|bytes| Ok(Coded::Jpeg(Arc::new(bytes)))),
+        );
         let apart = files::InOrder::new("apart".to_owned(), Sizes::Steady, pictures);
         let mut apart = Camera::new("apart".to_owned(), Feed::InOrder(apart), false, &wanted);
         for (name, camera) in [

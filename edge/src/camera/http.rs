@@ -10,6 +10,7 @@ use super::capture::{Coded, Opened, Patient, Pictures, Sizes, Slot};
 use super::mjpeg::MotionJpeg;
 use super::source::Address;
 use crate::frame::MAX_FILE_BYTES;
+use crate::pool::Pool;
 
 const MOST_LINE_BYTES: u64 = 8192;
 const MOST_HEADER_LINES: usize = 64;
@@ -168,6 +169,7 @@ struct Multipart<R> {
     /// The line that begins a part has been read.
     at_part: bool,
     ended: bool,
+    parts: Pool<Vec<u8>>,
 }
 
 impl<R: BufRead> Multipart<R> {
@@ -179,6 +181,7 @@ impl<R: BufRead> Multipart<R> {
             begun: false,
             at_part: false,
             ended: false,
+            parts: Pool::default(),
         }
     }
 
@@ -212,8 +215,12 @@ impl<R: BufRead> Multipart<R> {
         if length > MAX_FILE_BYTES {
             return Ok(Some(damaged("a picture that is too large")));
         }
-        let mut bytes = Vec::new();
-        self.body.stream().take(length).read_to_end(&mut bytes)?;
+        let body = self.body.stream();
+        let (bytes, read) = self.parts.fill(|bytes| {
+            bytes.clear();
+            body.take(length).read_to_end(bytes)
+        });
+        read?;
         if (bytes.len() as u64) < length {
             self.ended = true;
             return Ok(Some(damaged("the stream ends within a picture")));
@@ -341,7 +348,7 @@ mod tests {
         let mut seen = Vec::new();
         for coded in pictures {
             match coded {
-                Ok(Coded::Jpeg(bytes)) => seen.push(bytes),
+                Ok(Coded::Jpeg(bytes)) => seen.push(bytes.to_vec()),
                 Ok(Coded::Damaged(_)) => seen.push(b"damaged".to_vec()),
                 Ok(_) => seen.push(b"another kind".to_vec()),
                 // It ends a source.

@@ -2,10 +2,12 @@
 //! file holds. Knows where a picture begins and ends, and not whether it is whole.
 
 use std::io::{self, BufRead};
+use std::sync::Arc;
 
 use super::CameraError;
 use super::capture::Coded;
 use crate::frame::{Frame, MAX_FILE_BYTES};
+use crate::pool::Pool;
 
 const START: [u8; 2] = [0xff, 0xd8];
 const END_OF_PICTURE: u8 = 0xd9;
@@ -19,6 +21,7 @@ pub struct MotionJpeg<R> {
     ended: bool,
     /// The start of the next picture cut the last one off, and is read already.
     begun: bool,
+    pictures: Pool<Vec<u8>>,
 }
 
 impl<R: BufRead> MotionJpeg<R> {
@@ -30,6 +33,7 @@ impl<R: BufRead> MotionJpeg<R> {
             count: 0,
             ended: false,
             begun: false,
+            pictures: Pool::default(),
         }
     }
 
@@ -55,14 +59,21 @@ impl<R: BufRead> MotionJpeg<R> {
 
     /// The next picture's bytes, from its first marker to its last; `None` at the stream's end.
     /// A picture that the end cuts off comes as it is.
-    fn next_picture(&mut self) -> io::Result<Option<Vec<u8>>> {
-        let mut picture = Vec::new();
+    fn next_picture(&mut self) -> io::Result<Option<Arc<Vec<u8>>>> {
+        let mut pictures = std::mem::take(&mut self.pictures);
+        let (picture, found) = pictures.fill(|picture| self.read_picture(picture));
+        self.pictures = pictures;
+        Ok(found?.then_some(picture))
+    }
+
+    fn read_picture(&mut self, picture: &mut Vec<u8>) -> io::Result<bool> {
+        picture.clear();
         // To the start of a picture: ff d8, then the ff of its next marker.
         let mut last = if self.begun { START } else { [0, 0] };
         self.begun = false;
         loop {
             let Some(byte) = self.byte()? else {
-                return Ok(None);
+                return Ok(false);
             };
             if last == START && byte == 0xff {
                 break;
@@ -95,22 +106,26 @@ impl<R: BufRead> MotionJpeg<R> {
                     }
                 }
             }
-            if !self.copy_to_marker(&mut picture)? {
+            if !self.copy_to_marker(picture)? {
                 break;
             }
         }
-        Ok(Some(picture))
+        Ok(true)
     }
 
     /// Copies coded data up to the ff of a marker that is neither stuffing nor a restart; whether
     /// there is one.
     fn copy_to_marker(&mut self, picture: &mut Vec<u8>) -> io::Result<bool> {
-        while let Some(byte) = self.byte()? {
-            picture.push(byte);
-            if picture.len() as u64 > MAX_FILE_BYTES {
+        loop {
+            let here = self.stream.fill_buf()?;
+            let marker = here.iter().position(|&byte| byte == 0xff);
+            let copied = marker.map_or(here.len(), |at| at + 1);
+            picture.extend_from_slice(&here[..copied]);
+            self.stream.consume(copied);
+            if copied == 0 || picture.len() as u64 > MAX_FILE_BYTES {
                 return Ok(false);
             }
-            if byte == 0xff {
+            if marker.is_some() {
                 match self.stream.fill_buf()?.first() {
                     Some(0x00 | 0xd0..=0xd7) => {}
                     Some(_) => return Ok(true),
@@ -118,7 +133,6 @@ impl<R: BufRead> MotionJpeg<R> {
                 }
             }
         }
-        Ok(false)
     }
 
     fn byte(&mut self) -> io::Result<Option<u8>> {

@@ -1,10 +1,14 @@
 //! Turns a picture of raw samples into a [`Frame`], whatever way they lie in memory. Knows nothing of where
 //! they come from.
 
-use crate::frame::{Frame, FrameError};
+use std::sync::Arc;
+
+use crate::frame::{Frame, FrameError, luma};
 
 /// A picture of raw samples.
-pub(super) struct Raw {
+#[derive(Clone, Debug)]
+pub struct Raw {
+    /// How they lie in memory.
     pub layout: Layout,
     /// In pixels, at least 1.
     pub width: usize,
@@ -14,19 +18,18 @@ pub(super) struct Raw {
     pub stride: usize,
     /// Luma uses 0 to 255, not 16 to 235.
     pub full_range: bool,
-    /// At least [`Layout::bytes`].
-    pub bytes: Vec<u8>,
+    /// At least as many as the layout needs.
+    pub bytes: Arc<Vec<u8>>,
 }
 
 /// How samples lie in memory.
-#[cfg_attr(
-    not(any(test, feature = "v4l2")),
-    expect(dead_code, reason = "cameras alone send all of them")
-)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Layout {
+pub enum Layout {
+    /// A byte a pixel.
     Grey,
+    /// Red, green, blue.
     Rgb,
+    /// Blue, green, red.
     Bgr,
     /// Packed 4:2:2: Y U Y V.
     Yuyv,
@@ -69,7 +72,17 @@ impl Raw {
     ///
     /// # Errors
     /// [`FrameError::WrongShape`] where bytes are missing.
-    pub(super) fn to_frame(&self, grey: bool) -> Result<Frame, FrameError> {
+    pub fn to_frame(&self, grey: bool) -> Result<Frame, FrameError> {
+        let mut frame = Frame::default();
+        self.read_into(&mut frame, grey)?;
+        Ok(frame)
+    }
+
+    /// The same into the memory of `frame`, which an error leaves as it was.
+    ///
+    /// # Errors
+    /// As [`Raw::to_frame`].
+    pub fn read_into(&self, frame: &mut Frame, grey: bool) -> Result<(), FrameError> {
         let &Self {
             layout,
             width,
@@ -89,30 +102,46 @@ impl Raw {
         if self.bytes.len() < layout.bytes(width, height, stride) {
             return Err(missing);
         }
+        let is_grey = grey || layout == Layout::Grey;
+        let pixels = frame.reshape(width, height, if is_grey { 1 } else { 3 });
         match layout {
-            Layout::Grey => self.plane(1, |sample| sample),
-            Layout::Rgb => self.packed([0, 1, 2], grey),
-            Layout::Bgr => self.packed([2, 1, 0], grey),
-            Layout::Yuyv if grey => self.plane(2, self.luma()),
-            Layout::Nv12 | Layout::Planes(..) if grey => self.plane(1, self.luma()),
-            Layout::Yuyv => self.colour(|x, y| {
+            Layout::Grey => self.plane::<1>(pixels, |sample| sample),
+            Layout::Rgb | Layout::Bgr if grey => {
+                for (out, row) in pixels.chunks_exact_mut(width).zip(self.rows()) {
+                    for (out, &pixel) in out.iter_mut().zip(row.as_chunks::<3>().0) {
+                        *out = luma(&self.in_order(pixel));
+                    }
+                }
+            }
+            Layout::Rgb | Layout::Bgr => {
+                for (out, row) in pixels.chunks_exact_mut(3 * width).zip(self.rows()) {
+                    let out = out.as_chunks_mut::<3>().0;
+                    for (out, &pixel) in out.iter_mut().zip(row.as_chunks::<3>().0) {
+                        *out = self.in_order(pixel);
+                    }
+                }
+            }
+            Layout::Yuyv if grey => self.luma_plane::<2>(pixels),
+            Layout::Nv12 | Layout::Planes(..) if grey => self.luma_plane::<1>(pixels),
+            Layout::Yuyv => self.colour(pixels, |x, y| {
                 let row = y * stride;
                 let pair = row + x / 2 * 4;
                 [row + 2 * x, pair + 1, pair + 3]
             }),
-            Layout::Nv12 => self.colour(|x, y| {
+            Layout::Nv12 => self.colour(pixels, |x, y| {
                 let pair = stride * (height + y / 2) + x / 2 * 2;
                 [y * stride + x, pair, pair + 1]
             }),
             Layout::Planes(across, down) => {
                 let narrow = width.div_ceil(across);
                 let plane = narrow * height.div_ceil(down);
-                self.colour(|x, y| {
+                self.colour(pixels, |x, y| {
                     let at = stride * height + y / down * narrow + x / across;
                     [y * stride + x, at, at + plane]
-                })
+                });
             }
         }
+        Ok(())
     }
 
     fn rows(&self) -> impl Iterator<Item = &[u8]> {
@@ -120,72 +149,50 @@ impl Raw {
         (0..self.height).map(move |y| &self.bytes[y * self.stride..][..row])
     }
 
-    fn plane(&self, step: usize, level: impl Fn(u8) -> u8) -> Result<Frame, FrameError> {
-        let mut pixels = Vec::with_capacity(self.width * self.height);
-        for row in self.rows() {
-            pixels.extend(
-                row.iter()
-                    .step_by(step)
-                    .take(self.width)
-                    .map(|&sample| level(sample)),
-            );
+    fn in_order(&self, [a, b, c]: [u8; 3]) -> [u8; 3] {
+        match self.layout {
+            Layout::Bgr => [c, b, a],
+            _ => [a, b, c],
         }
-        Frame::new(self.width, self.height, 1, pixels)
     }
 
-    fn packed(&self, order: [usize; 3], grey: bool) -> Result<Frame, FrameError> {
-        let mut pixels = Vec::with_capacity(3 * self.width * self.height);
-        for row in self.rows() {
-            pixels.extend(
-                row.as_chunks::<3>()
-                    .0
-                    .iter()
-                    .flat_map(|pixel| order.map(|c| pixel[c])),
-            );
-        }
-        let frame = Frame::new(self.width, self.height, 3, pixels)?;
-        Ok(if grey {
-            frame.to_grey().into_owned()
-        } else {
-            frame
-        })
-    }
-
-    fn luma(&self) -> impl Fn(u8) -> u8 + use<> {
-        let full = self.full_range;
-        move |y| {
-            if full {
-                y
-            } else {
-                clamped((298 * (i32::from(y) - 16) + 128) >> 8)
+    /// The first of every `STEP` samples.
+    fn plane<const STEP: usize>(&self, pixels: &mut [u8], level: impl Fn(u8) -> u8) {
+        for (out, row) in pixels.chunks_exact_mut(self.width).zip(self.rows()) {
+            for (out, samples) in out.iter_mut().zip(row.as_chunks::<STEP>().0) {
+                *out = level(samples[0]);
             }
         }
     }
 
+    fn luma_plane<const STEP: usize>(&self, pixels: &mut [u8]) {
+        if self.full_range {
+            self.plane::<STEP>(pixels, |y| y);
+        } else {
+            self.plane::<STEP>(pixels, |y| clamped((298 * (i32::from(y) - 16) + 128) >> 8));
+        }
+    }
+
     /// RGB from the places of a pixel's Y, U and V (Rec. 601).
-    fn colour(&self, places: impl Fn(usize, usize) -> [usize; 3]) -> Result<Frame, FrameError> {
+    fn colour(&self, pixels: &mut [u8], places: impl Fn(usize, usize) -> [usize; 3]) {
         // In 256ths: Y, V to red, U and V to green, U to blue.
         let (floor, [y, vr, ug, vg, ub]) = if self.full_range {
             (0, [256, 359, 88, 183, 454])
         } else {
             (16, [298, 409, 100, 208, 516])
         };
-        let mut pixels = Vec::with_capacity(3 * self.width * self.height);
-        for row in 0..self.height {
-            for column in 0..self.width {
+        for (row, line) in pixels.chunks_exact_mut(3 * self.width).enumerate() {
+            for (column, pixel) in line.as_chunks_mut::<3>().0.iter_mut().enumerate() {
                 let sample = places(column, row).map(|at| i32::from(self.bytes[at]));
                 let (level, u, v) = (
                     y * (sample[0] - floor) + 128,
                     sample[1] - 128,
                     sample[2] - 128,
                 );
-                pixels.extend(
-                    [level + vr * v, level - ug * u - vg * v, level + ub * u]
-                        .map(|sum| clamped(sum >> 8)),
-                );
+                *pixel = [level + vr * v, level - ug * u - vg * v, level + ub * u]
+                    .map(|sum| clamped(sum >> 8));
             }
         }
-        Frame::new(self.width, self.height, 3, pixels)
     }
 }
 
@@ -204,7 +211,7 @@ mod tests {
             height,
             stride,
             full_range: false,
-            bytes: bytes.to_vec(),
+            bytes: Arc::new(bytes.to_vec()),
         }
     }
 

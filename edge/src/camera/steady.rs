@@ -22,8 +22,9 @@ const SAMPLES: usize = 10_000;
 /// What there is to show after a frame.
 #[derive(Default)]
 pub(super) struct Verdict {
-    /// The older first; the one before this was held until its size was confirmed.
-    pub show: Vec<Shot>,
+    /// Those before it, the older first, that were held until its size was confirmed.
+    pub held: Vec<Shot>,
+    pub show: Option<Shot>,
     /// Why frames are not shown: of a size that nothing confirmed.
     pub refused: Vec<String>,
     pub state: Option<CameraState>,
@@ -119,10 +120,10 @@ impl Judge {
                 return verdict;
             }
             self.believed = Some(size);
-            verdict.show = std::mem::take(&mut self.held);
+            verdict.held = std::mem::take(&mut self.held);
         }
         verdict.state = self.good(&shot.frame, size, now);
-        verdict.show.push(shot);
+        verdict.show = Some(shot);
         verdict
     }
 
@@ -133,7 +134,7 @@ impl Judge {
             verdict.refused = self.refuse_held();
         } else if let Some(held) = self.held.pop() {
             verdict.state = self.good(&held.frame, size_of(&held), now);
-            verdict.show.push(held);
+            verdict.show = Some(held);
         }
         verdict
     }
@@ -283,6 +284,10 @@ mod tests {
         }
     }
 
+    fn count(verdict: &Verdict) -> usize {
+        verdict.held.len() + usize::from(verdict.show.is_some())
+    }
+
     /// Bright, of an edge that tells it from others.
     fn picture(width: usize, height: usize, edge: usize) -> Frame {
         Frame::from_fn(width, height, |x, _| if x < edge { 90 } else { 200 })
@@ -295,21 +300,21 @@ mod tests {
     #[test]
     fn a_size_is_believed_at_the_second_picture_and_another_at_its_third() {
         let mut told = Told::of(Sizes::Steady);
-        assert!(told.whole(0.0, picture(8, 6, 1)).show.is_empty());
+        assert!(told.whole(0.0, picture(8, 6, 1)).show.is_none());
         let second = told.whole(0.1, picture(8, 6, 2));
-        assert_eq!((second.show.len(), second.state), (2, live(8, 6)));
+        assert_eq!((count(&second), second.state), (2, live(8, 6)));
         for number in 1..3 {
             let other = told.whole(0.2, picture(8, 5, number));
-            assert!(other.show.is_empty() && other.refused.is_empty());
+            assert!(other.show.is_none() && other.refused.is_empty());
         }
         let back = told.whole(0.3, picture(8, 6, 4));
-        assert_eq!(back.show.len(), 1);
+        assert_eq!(count(&back), 1);
         assert_eq!(back.refused, ["a picture of 8x5 in a stream of 8x6"; 2]);
         told.whole(0.4, picture(4, 4, 1));
         told.whole(0.5, picture(4, 5, 1));
-        assert!(told.whole(0.6, picture(4, 5, 2)).show.is_empty());
+        assert!(told.whole(0.6, picture(4, 5, 2)).show.is_none());
         let changed = told.whole(0.7, picture(4, 5, 3));
-        assert_eq!((changed.show.len(), changed.state), (3, live(4, 5)));
+        assert_eq!((count(&changed), changed.state), (3, live(4, 5)));
     }
 
     #[test]
@@ -318,12 +323,12 @@ mod tests {
         assert_eq!(told.whole(0.0, picture(8, 6, 1)).state, live(8, 6));
         for time in [0.1, 0.2, 0.3] {
             let other = told.whole(time, picture(4, 4, 1));
-            assert!(other.show.is_empty() && other.refused.len() == 1);
+            assert!(other.show.is_none() && other.refused.len() == 1);
         }
         let mut single = Told::of(Sizes::Steady);
-        assert!(single.whole(0.0, picture(8, 6, 1)).show.is_empty());
+        assert!(single.whole(0.0, picture(8, 6, 1)).show.is_none());
         let now = single.at(0.1);
-        assert_eq!(single.judge.ended(now).show.len(), 1);
+        assert_eq!(count(&single.judge.ended(now)), 1);
     }
 
     #[test]
@@ -334,7 +339,7 @@ mod tests {
         assert_eq!(told.whole(3.0, picture(8, 6, 1)).state, None);
         let frozen = told.whole(3.1, picture(8, 6, 1));
         assert_eq!(
-            (frozen.state, frozen.show.len()),
+            (frozen.state.clone(), count(&frozen)),
             (Some(CameraState::Frozen), 1)
         );
         assert_eq!(told.whole(3.2, picture(8, 6, 1)).state, None);

@@ -394,7 +394,7 @@ impl Buffers {
             height,
             stride: self.stride.max(layout.row(width)),
             full_range: false,
-            bytes,
+            bytes: Arc::new(bytes),
         }))
     }
 }
@@ -428,7 +428,7 @@ fn new_jpeg(bytes: &[u8], before: Option<&Vec<u8>>) -> Coded {
     if old_end.is_some_and(|old| old.ends_with(&[0xff, 0xd9]) && *old != bytes[..end]) {
         return Coded::Damaged("it ends where the one before it did, so it may be cut".to_owned());
     }
-    Coded::Jpeg(bytes[..end].to_vec())
+    Coded::Jpeg(Arc::new(bytes[..end].to_vec()))
 }
 
 #[cfg(test)]
@@ -470,7 +470,7 @@ mod tests {
     #[test]
     fn a_jpeg_that_may_end_in_an_older_one_is_refused() {
         let mut buffer = [ONE, &[0; 100]].concat();
-        assert!(matches!(new_jpeg(&buffer, None), Coded::Jpeg(bytes) if bytes == ONE));
+        assert!(matches!(new_jpeg(&buffer, None), Coded::Jpeg(bytes) if **bytes == *ONE));
         // The same picture again may be cut or not: it is the same.
         assert!(matches!(
             new_jpeg(&buffer, Some(&buffer.clone())),

@@ -7,6 +7,7 @@ use std::io::{self, BufRead, Read};
 use super::capture::Coded;
 use super::raw::{Layout, Raw};
 use crate::frame::MAX_PIXELS;
+use crate::pool::Pool;
 
 /// How every stream begins.
 pub(super) const MAGIC: &[u8] = b"YUV4MPEG2";
@@ -21,6 +22,8 @@ pub(super) struct Y4m<R> {
     full_range: bool,
     count: u64,
     ended: bool,
+    line: Vec<u8>,
+    pictures: Pool<Vec<u8>>,
 }
 
 impl<R: BufRead> Y4m<R> {
@@ -29,7 +32,10 @@ impl<R: BufRead> Y4m<R> {
     /// # Errors
     /// `InvalidData` in words where it is none, or of a kind that is not read.
     pub(super) fn new(mut stream: R) -> io::Result<Self> {
-        let header = line(&mut stream)?.unwrap_or_default();
+        let mut line = Vec::new();
+        let header = next_line(&mut stream, &mut line)?
+            .unwrap_or_default()
+            .to_owned();
         let mut words = header.split(' ');
         if words.next().map(str::as_bytes) != Some(MAGIC) {
             return Err(invalid(
@@ -69,6 +75,8 @@ impl<R: BufRead> Y4m<R> {
             full_range,
             count: 0,
             ended: false,
+            line,
+            pictures: Pool::default(),
         })
     }
 
@@ -78,7 +86,7 @@ impl<R: BufRead> Y4m<R> {
     }
 
     fn picture(&mut self) -> io::Result<Option<Coded>> {
-        let Some(header) = line(&mut self.stream)? else {
+        let Some(header) = next_line(&mut self.stream, &mut self.line)? else {
             return Ok(None);
         };
         self.count += 1;
@@ -89,10 +97,12 @@ impl<R: BufRead> Y4m<R> {
             )));
         }
         let size = self.layout.bytes(self.width, self.height, self.width);
-        let mut bytes = Vec::new();
-        (&mut self.stream)
-            .take(size as u64)
-            .read_to_end(&mut bytes)?;
+        let stream = &mut self.stream;
+        let (bytes, read) = self.pictures.fill(|bytes| {
+            bytes.clear();
+            stream.take(size as u64).read_to_end(bytes)
+        });
+        read?;
         if bytes.len() < size {
             self.ended = true;
             let count = self.count;
@@ -136,12 +146,10 @@ fn layout_of(colors: &str) -> io::Result<Layout> {
     }
 }
 
-/// A line without its end; none at the end of the stream.
-fn line(stream: &mut impl BufRead) -> io::Result<Option<String>> {
-    let mut line = Vec::new();
-    stream
-        .take(MOST_HEADER_BYTES)
-        .read_until(b'\n', &mut line)?;
+/// A line without its end, in the memory of `line`; none at the end of the stream.
+fn next_line<'a>(stream: &mut impl BufRead, line: &'a mut Vec<u8>) -> io::Result<Option<&'a str>> {
+    line.clear();
+    stream.take(MOST_HEADER_BYTES).read_until(b'\n', line)?;
     if line.is_empty() {
         return Ok(None);
     }
@@ -150,7 +158,7 @@ fn line(stream: &mut impl BufRead) -> io::Result<Option<String>> {
             "a line that should say what follows has no end".to_owned(),
         ));
     }
-    String::from_utf8(line)
+    std::str::from_utf8(line)
         .map(Some)
         .map_err(|_| invalid("a line that should say what follows is no text".to_owned()))
 }
