@@ -151,6 +151,9 @@ enum Command {
         /// How often it embeds its picture again, for whoever counts instructions
         #[arg(long, hide = true, value_name = "COUNT", default_value_t = 0)]
         again: usize,
+        /// Do it with the same network in f32
+        #[arg(long, hide = true)]
+        as_f32: bool,
     },
     /// Print a completion script for a shell
     Completions {
@@ -269,6 +272,7 @@ fn run(cli: Cli, out: &mut dyn Write) -> Result<ExitCode, Failure> {
         threads,
         first_decision,
         again,
+        as_f32,
     } = &cli.command
         && gallery.is_none()
     {
@@ -277,7 +281,7 @@ fn run(cli: Cli, out: &mut dyn Write) -> Result<ExitCode, Failure> {
             None => (SHIPPED.to_vec(), "the shipped model".to_owned()),
         };
         match first_decision {
-            Some(runtime) => encoder::first_decision(bytes, *runtime, *again, out)?,
+            Some(runtime) => encoder::first_decision(bytes, *runtime, *as_f32, *again, out)?,
             None => encoder::run(&bytes, &name, against, *threads, cli.common.json, out)?,
         }
         return Ok(ExitCode::SUCCESS);
@@ -443,7 +447,7 @@ impl Device {
                 .keep(),
         };
         let threshold = self.threshold(demo::NAMES.len() as f64)?;
-        demo::run(&self.model, threshold, &folder, out)?;
+        demo::run(&self.model, threshold, &folder, self.json, out)?;
         Ok(ExitCode::SUCCESS)
     }
 

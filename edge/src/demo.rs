@@ -7,11 +7,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
+use serde_json::json;
+
 use crate::camera::MotionJpeg;
 use crate::config::Config;
 use crate::control::{Command, Request};
 use crate::decide::Decision;
-use crate::event::{Event, Health, Stages};
+use crate::event::{self, Event, Health, Stages};
 use crate::frame::Frame;
 use crate::live::{Live, Threshold};
 use crate::model::Model;
@@ -59,7 +61,7 @@ pub struct Tally {
 }
 
 /// Plays the clip through `model`, unknown below `threshold` (on p, 0 to 1); annotated pictures go
-/// into `folder`, a line a frame to `out`.
+/// into `folder`, a line a frame to `out`, which is a JSON object where `as_json`.
 ///
 /// # Errors
 /// In words: a picture or a line cannot be written, or a sign cannot be learned.
@@ -67,6 +69,7 @@ pub fn run(
     model: &Model,
     threshold: f32,
     folder: &Path,
+    as_json: bool,
     out: &mut dyn Write,
 ) -> Result<Tally, Box<dyn std::error::Error>> {
     fs::create_dir_all(folder).map_err(|error| format!("{folder:?}: {error}"))?;
@@ -80,17 +83,19 @@ pub fn run(
     )?;
     let mut tally = Tally::default();
     let mut times: Vec<Stages> = Vec::new();
-    writeln!(
-        out,
-        "{}: unknown below p = {threshold:.3}",
-        model.card().name
-    )?;
-    writeln!(
-        out,
-        "frame  {:<16}  p      {}",
-        "decision",
-        Stages::NAMES.join("  ")
-    )?;
+    if !as_json {
+        writeln!(
+            out,
+            "{}: unknown below p = {threshold:.3}",
+            model.card().name
+        )?;
+        writeln!(
+            out,
+            "frame  {:<16}  p      {}",
+            "decision",
+            Stages::NAMES.join("  ")
+        )?;
+    }
 
     let mut camera = MotionJpeg::new(CLIP, "the demonstration's clip");
     let signs = SHOWN.iter().flat_map(|&(sign, frames)| vec![sign; frames]);
@@ -110,31 +115,63 @@ pub fn run(
         let seen = live.see(&frame, started.elapsed())?;
         let drawn = Instant::now();
         let taken = live.just_taken(drawn).filter(|_| is_first);
-        let (sight, words) = if let Some((_, sight)) = taken {
-            let words = sight.label.clone();
-            (sight, words)
+        let (sight, decision) = if let Some((_, sight)) = taken {
+            let decision = sight.label.clone();
+            (sight, decision)
         } else if is_first {
             return Err(why_not(live.events()).into());
         } else {
             tally.count(name, seen.decision.as_ref());
-            let sight = live.sight(&seen);
-            let p = sight.p.map_or(String::new(), |(p, _)| format!("{p:.3}"));
-            (sight, format!("{:<16}  {p}", said(seen.decision.as_ref())))
+            (live.sight(&seen), said(seen.decision.as_ref()))
         };
+        let p = sight.p.map(|(p, _)| p);
         let picture = Canvas::showing(&frame, &sight).into_frame();
         let stages = Stages {
             draw: drawn.elapsed().as_secs_f64() * 1e3,
             ..seen.stages
         };
-        let columns = Stages::NAMES.iter().zip(stages.values());
-        let columns: Vec<String> = columns
-            .map(|(stage, ms)| format!("{ms:>width$.2}", width = stage.len()))
-            .collect();
-        writeln!(out, "{number:>5}  {words:<23}  {}", columns.join("  "))?;
+        if as_json {
+            let line = json!({
+                "frame": number,
+                "decision": decision,
+                "p": p,
+                "box": sight.bounds.map(event::numbers),
+                "stages_ms": stages,
+            });
+            writeln!(out, "{line}")?;
+        } else {
+            let columns = Stages::NAMES.iter().zip(stages.values());
+            let columns: Vec<String> = columns
+                .map(|(stage, ms)| format!("{ms:>width$.2}", width = stage.len()))
+                .collect();
+            let p = p.map_or(String::new(), |p| format!("{p:.3}"));
+            writeln!(
+                out,
+                "{number:>5}  {decision:<16}  {p:<5}  {}",
+                columns.join("  ")
+            )?;
+        }
         times.push(stages);
         save(folder, number, &picture)?;
     }
 
+    if as_json {
+        let Tally {
+            known,
+            recognised,
+            strange,
+            unknown,
+        } = tally;
+        let line = json!({
+            "known": known,
+            "recognised": recognised,
+            "strange": strange,
+            "unknown": unknown,
+            "pictures": folder,
+        });
+        writeln!(out, "{line}")?;
+        return Ok(tally);
+    }
     let medians: Vec<String> = Stages::NAMES
         .iter()
         .zip(Stages::medians(&times).values())

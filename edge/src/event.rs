@@ -6,10 +6,10 @@
 //!
 //! | event | when | fields |
 //! |---|---|---|
-//! | `decision` | what is shown changed | `shown`: `match`, `unknown`, `nothing`; `name`; `p` and `runner_up` of the last frame, 0 to 1; `threshold`; `box`: [x, y, width, height] in pixels of the frame; `frames` from the first that showed it to this one |
+//! | `decision` | what is shown changed | `shown`: `match`, `unknown`, `nothing`; `name`; `p` and `runner_up` of the frame that decided, 0 to 1 (an `unknown` with `p` from `threshold` on is as near to another class, or known not to be the nearest); `threshold`; `box`: [x, y, width, height] in pixels of the frame; `frames` from the first that showed it to this one |
 //! | `enrolled` | a class was learned | `name`, `templates` of it now, `box`, `quality` (see below), `frames` that it was taken from, `after_s` the command |
 //! | `refused` | it was not | `name`, `reason` (see below), `words` for people; for `look_alike` also `like` and `p` |
-//! | `changed` | a class was changed otherwise | `change`: `not`, `forgotten`, `renamed`, `undone`; `name`; `to` where it was renamed |
+//! | `changed` | a class was changed otherwise | `change`: `not`, `forgotten`, `renamed`, `undone`, with `name`, and `to` where it was renamed; `reloaded`: another program changed the gallery |
 //! | `camera` | the camera's state changed | `state`: `opening`, `opened`, `live`, `frozen`, `black`, `stalled`, `lost`, `ended`; `words` for people |
 //! | `health` | every `health.every_secs` | `uptime_s`, `fps`, `frames`, `stages_ms` (medians of the last frames: `decode`, `locate`, `judge`, `patch`, `embed`, `match`, `draw`), `resident_bytes`, `classes`, `templates`, `camera` (`captured`, `shown`, `damaged`, `dropped`, `reopened`), `flawed` (frames not decided by), `events_lost` |
 //!
@@ -69,7 +69,8 @@ pub enum Event {
     },
     Changed {
         change: &'static str,
-        name: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        name: Option<String>,
         #[serde(skip_serializing_if = "Option::is_none")]
         to: Option<String>,
     },

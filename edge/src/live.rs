@@ -209,6 +209,8 @@ pub struct Live {
     gallery: Gallery,
     threshold: f32,
     steady: Steady,
+    /// Of the newest frame that voted for what is shown.
+    voted: Option<Decision>,
     lesson: Option<Lesson>,
     held: Option<Held>,
     changes: VecDeque<Change>,
@@ -286,6 +288,7 @@ impl Live {
             by,
             gallery,
             threshold,
+            voted: None,
             lesson: None,
             held: None,
             changes: VecDeque::new(),
@@ -378,6 +381,9 @@ impl Live {
         if looked.is_ok() {
             seen.decision = Some(decide::identify(nearest, head, self.threshold));
         }
+        if self.steady.is_supported() {
+            self.voted.clone_from(&seen.decision);
+        }
         stages.matching = watch.lap();
         seen.stages = stages;
         // What a lesson keeps is a copy.
@@ -430,12 +436,14 @@ impl Live {
         }
     }
 
-    /// What is drawn over the frame that was seen last.
+    /// What is drawn over the frame that was seen last: p of what is shown, not of a frame that says
+    /// something else.
     pub fn sight(&self, seen: &Seen) -> Sight {
-        let p = seen.decision.as_ref().and_then(|decision| match decision {
-            Decision::Match { p, .. } => Some(*p),
-            Decision::Unknown { best, .. } => best.as_ref().map(|(_, p)| *p),
-        });
+        let (p, _) = self.shown_p();
+        // What is as near to another class, or known not to be the nearest, is unknown for another reason than p.
+        let is_why =
+            |p: &f32| *p < self.threshold || matches!(self.steady.shown(), Shown::Match(_));
+        let p = p.filter(is_why);
         let (label, tone) = match (self.steady.shown(), seen.flaw) {
             (Shown::Match(name), _) => (name.to_string(), Tone::Match),
             (Shown::Unknown, _) => ("unknown".to_owned(), Tone::Unknown),
@@ -461,6 +469,21 @@ impl Live {
         }
     }
 
+    /// p and that of the next class, of the newest frame that voted for what is shown.
+    fn shown_p(&self) -> (Option<f32>, Option<f32>) {
+        match self
+            .voted
+            .as_ref()
+            .filter(|_| *self.shown() != Shown::Nothing)
+        {
+            Some(Decision::Match { p, runner_up, .. }) => (Some(*p), *runner_up),
+            Some(Decision::Unknown { best, runner_up }) => {
+                (best.as_ref().map(|(_, p)| *p), *runner_up)
+            }
+            None => (None, None),
+        }
+    }
+
     /// What was learned in the last moments, and how that is drawn: shown instead of what is seen.
     pub fn just_taken(&self, now: Instant) -> Option<(&Arc<Frame>, Sight)> {
         let show = Duration::from_millis(self.config.teach.show_ms);
@@ -482,13 +505,7 @@ impl Live {
             Shown::Unknown => ("unknown", None),
         };
         let is_shown = shown != "nothing";
-        let (p, runner_up) = match seen.decision.as_ref().filter(|_| is_shown) {
-            Some(Decision::Match { p, runner_up, .. }) => (Some(*p), *runner_up),
-            Some(Decision::Unknown { best, runner_up }) => {
-                (best.as_ref().map(|(_, p)| *p), *runner_up)
-            }
-            None => (None, None),
-        };
+        let (p, runner_up) = self.shown_p();
         self.events.push(Event::Decision {
             frame: seen.number,
             shown,
@@ -800,7 +817,7 @@ impl Live {
     fn report_change(&mut self, change: &'static str, name: &str, to: Option<&str>) {
         self.events.push(Event::Changed {
             change,
-            name: name.to_owned(),
+            name: Some(name.to_owned()),
             to: to.map(str::to_owned),
         });
     }
@@ -866,6 +883,25 @@ impl Live {
         });
         self.report_change("renamed", from, Some(to));
         Ok(json!({ "renamed": from, "to": to }))
+    }
+
+    /// Takes over what another program has changed in the gallery, if any has; what was changed here
+    /// before cannot be undone then.
+    ///
+    /// # Errors
+    /// What is wrong with the gallery now; what was known of it still holds.
+    pub fn refresh(&mut self) -> Result<(), StoreError> {
+        if !self.store.is_changed_elsewhere() {
+            return Ok(());
+        }
+        self.reload()?;
+        self.changes.clear();
+        self.events.push(Event::Changed {
+            change: "reloaded",
+            name: None,
+            to: None,
+        });
+        Ok(())
     }
 
     /// Takes over what is on the disk; what was shown must be decided anew.

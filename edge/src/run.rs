@@ -19,6 +19,8 @@ use crate::screen::Screen;
 
 /// So long a frame is waited for before commands and the watchdog have their turn.
 const GLANCE: Duration = Duration::from_millis(50);
+/// So often the gallery is looked at for what another program changed.
+const REFRESH: Duration = Duration::from_secs(1);
 /// So long the last events have to be written.
 const FLUSH: Duration = Duration::from_millis(500);
 
@@ -50,6 +52,7 @@ pub fn run(
     let mut pace = Pace::new();
     let mut last: Option<Arc<Frame>> = None;
     let mut reported = Instant::now();
+    let mut refreshed = Instant::now();
     told(notify.ready());
     let mut goes_on = true;
     while goes_on && !stop.load(Ordering::Relaxed) {
@@ -104,6 +107,12 @@ pub fn run(
             goes_on &= live.obey(request, &health);
         }
         live.tick(Instant::now());
+        if refreshed.elapsed() >= REFRESH {
+            refreshed = Instant::now();
+            if let Err(error) = live.refresh() {
+                eprintln!("warning: {error}");
+            }
+        }
         for event in live.events() {
             report(&mut events, &event)?;
         }

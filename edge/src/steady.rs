@@ -125,6 +125,11 @@ impl Steady {
         self.took
     }
 
+    /// Whether the last frame voted for what is shown.
+    pub fn is_supported(&self) -> bool {
+        self.shown != Shown::Nothing && self.unsupported == 0
+    }
+
     /// Takes a frame's evidence; whether something else is shown now.
     pub fn see(&mut self, evidence: Evidence) -> bool {
         let vote = self.vote(evidence);
@@ -301,6 +306,20 @@ mod tests {
             steady.see(look(&"b".into(), 0.0));
         }
         assert_eq!(steady.took(), 3);
+    }
+
+    #[test]
+    fn what_is_shown_is_supported_by_the_frames_that_voted_for_it() {
+        let mut steady = Steady::new(rules());
+        let supported: Vec<bool> = [0.0, 0.0, 0.0, -1.0, 0.0]
+            .map(|above| {
+                steady.see(look("a", above));
+                steady.is_supported()
+            })
+            .into();
+        assert_eq!(supported, [false, false, true, false, true]);
+        steady.see(Evidence::None);
+        assert!(!steady.is_supported());
     }
 
     #[test]

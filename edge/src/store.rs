@@ -11,9 +11,10 @@ mod pages;
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, ErrorKind, Read};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use redb::{Builder, Database, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
@@ -33,6 +34,8 @@ const TEMPLATE: u8 = 0;
 /// The kind of a negative one.
 const NEGATIVE: u8 = 1;
 const CACHE_BYTES: usize = 8 << 20;
+/// So many bytes a gallery's file begins with: redb's header, of which every change changes some.
+const HEADER_BYTES: usize = 512;
 /// How long another program may keep the gallery before we give up.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// The longest name of a class, in bytes.
@@ -175,17 +178,45 @@ pub fn check_name(name: &str) -> Result<(), StoreError> {
 #[derive(Clone, Debug)]
 pub struct Store {
     path: PathBuf,
+    /// The header as it was read or written here last; none where there was no gallery.
+    known: Arc<Mutex<Option<Vec<u8>>>>,
 }
 
 impl Store {
     /// The gallery at `path`, which need not be there yet: an empty one is not written.
     pub fn at(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into() }
+        Self {
+            path: path.into(),
+            known: Arc::default(),
+        }
     }
 
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Whether another program has changed the gallery since it was read here; what is changed here is known.
+    pub fn is_changed_elsewhere(&self) -> bool {
+        let now = match File::open(&self.path) {
+            Ok(file) => header(&file).map(Some),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        };
+        // What cannot be read now may be read later.
+        now.is_ok_and(|now| now != *self.known())
+    }
+
+    fn known(&self) -> MutexGuard<'_, Option<Vec<u8>>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A change from one header to the next was ours; one that came before it and is not known stays unknown.
+    fn changed_here(&self, before: Option<Vec<u8>>, after: Vec<u8>) {
+        let mut known = self.known();
+        if *known == before {
+            *known = Some(after);
+        }
     }
 
     /// The classes enrolled with the model of this id, whose embeddings have `dims` numbers.
@@ -472,8 +503,10 @@ impl Store {
 
     fn read(&self, with_crops: bool) -> Result<Option<Contents>, StoreError> {
         let Some(mut file) = self.open(false)? else {
+            *self.known() = None;
             return Ok(None);
         };
+        *self.known() = Some(header(&file).map_err(|error| self.file_error(error))?);
         let old = self.is_format1(&mut file)?;
         self.read_file(file, old, with_crops).map(Some)
     }
@@ -518,8 +551,10 @@ impl Store {
     /// A whole new file, moved into place when it is done.
     fn create(&self, model_id: &str, templates: &[Template]) -> Result<(), StoreError> {
         let temp = self.fill(model_id, templates)?;
+        let after = header(temp.as_file()).map_err(|error| self.file_error(error))?;
         temp.persist_noclobber(&self.path)
             .map_err(|failed| self.file_error(failed.error))?;
+        self.changed_here(None, after);
         self.sync_folder()
     }
 
@@ -594,10 +629,14 @@ impl Store {
     ) -> Result<T, StoreError> {
         let missing = || self.file_error(ErrorKind::NotFound.into());
         let mut file = self.open(true)?.ok_or_else(missing)?;
+        let file_error = |error| self.file_error(error);
+        let before = header(&file).map_err(file_error)?;
         while self.is_format1(&mut file)? {
             self.renew(&file, model_id)?;
             file = self.open(true)?.ok_or_else(missing)?;
         }
+        // Locked until both are closed.
+        let same_file = file.try_clone().map_err(file_error)?;
         let pages = Pages::sealed(file).map_err(|error| self.error(error.into()))?;
         let done = self.guarded(|| {
             let database = Builder::new()
@@ -623,9 +662,18 @@ impl Store {
             database.close()?;
             Ok(done)
         })??;
-        pages.write_out().map_err(|error| self.file_error(error))?;
+        pages.write_out().map_err(file_error)?;
+        self.changed_here(Some(before), header(&same_file).map_err(file_error)?);
         Ok(done)
     }
+}
+
+/// What a file begins with.
+fn header(file: &File) -> io::Result<Vec<u8>> {
+    let mut header = vec![0; HEADER_BYTES];
+    let length = file.read_at(&mut header, 0)?;
+    header.truncate(length);
+    Ok(header)
 }
 
 /// What the tables hold.
@@ -810,6 +858,30 @@ mod tests {
         let gone = store.remove("m1", "class-1").unwrap_err();
         assert!(matches!(gone, StoreError::NoSuchClass { .. }));
         assert_eq!(names(&store), ["first", "class-2"]);
+    }
+
+    #[test]
+    fn a_change_of_another_program_is_noticed_and_one_of_our_own_is_not() {
+        let (_folder, ours) = gallery_of(2);
+        let theirs = Store::at(ours.path());
+        assert!(!ours.is_changed_elsewhere());
+        ours.rename("m1", "class-0", "first").unwrap();
+        assert!(!ours.is_changed_elsewhere());
+        theirs.enroll("m1", &[template("x", 1.0)]).unwrap();
+        assert!(ours.is_changed_elsewhere());
+        // What came before a change of ours is still to be read.
+        ours.remove("m1", "first").unwrap();
+        assert!(ours.is_changed_elsewhere());
+        ours.gallery("m1", 2).unwrap();
+        assert!(!ours.is_changed_elsewhere());
+        // What is refused changes nothing.
+        theirs.remove("m1", "first").unwrap_err();
+        assert!(!ours.is_changed_elsewhere());
+        fs::remove_file(ours.path()).unwrap();
+        assert!(ours.is_changed_elsewhere());
+        assert!(ours.gallery("m1", 2).unwrap().is_empty());
+        theirs.enroll("m1", &[template("x", 1.0)]).unwrap();
+        assert!(ours.is_changed_elsewhere());
     }
 
     #[test]

@@ -16,6 +16,7 @@ use image::ExtendedColorType;
 use image::codecs::jpeg::JpegEncoder;
 use onelook_edge::control;
 use onelook_edge::frame::Frame;
+use onelook_edge::store::{Kind, Store};
 use serde_json::Value;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_onelook-edge");
@@ -309,6 +310,66 @@ fn what_is_said_not_to_be_a_class_is_unknown_until_that_is_undone() {
     assert_eq!(listed["classes"][0]["negatives"], 1);
     running.told("undo");
     running.until_shown("match", Some("cup"));
+}
+
+#[test]
+fn what_a_class_is_not_survives_export_and_import() {
+    let running = Running::start();
+    running.show(Thing::Ell);
+    running.until_shown("unknown", None);
+    running.told("enroll cup");
+    running.until_shown("match", Some("cup"));
+    running.told("not cup");
+    let gallery = running.socket.with_file_name("gallery");
+    let (folder, copy) = (
+        gallery.with_file_name("folder"),
+        gallery.with_file_name("copy"),
+    );
+    for (gallery, command) in [(&gallery, "export"), (&copy, "import")] {
+        let done = Command::new(PROGRAM)
+            .args(["gallery", command])
+            .args([&folder, Path::new("--gallery"), gallery])
+            .status()
+            .unwrap();
+        assert!(done.success(), "{command}");
+    }
+    let kinds = |gallery| -> Vec<(String, Kind)> {
+        let templates = Store::at(gallery).contents().unwrap().unwrap().templates;
+        templates.into_iter().map(|t| (t.name, t.kind)).collect()
+    };
+    let mut copied = kinds(copy);
+    copied.sort_by_key(|(_, kind)| *kind == Kind::Negative);
+    assert_eq!(copied, kinds(gallery));
+    assert_eq!(copied.len(), 2);
+}
+
+#[test]
+fn what_another_program_changes_in_the_gallery_holds_from_then_on() {
+    let running = Running::start();
+    running.show(Thing::Flag);
+    running.until_shown("unknown", None);
+    let picture = running.socket.with_file_name("flag.jpg");
+    std::fs::write(&picture, Thing::Flag.seen(0)).unwrap();
+    let change = |words: &[&str]| {
+        let done = Command::new(PROGRAM)
+            .args(words)
+            .arg("--gallery")
+            .arg(running.socket.with_file_name("gallery"))
+            .status()
+            .unwrap();
+        assert!(done.success(), "{words:?}");
+        running.until("reloaded", |event| event["change"] == "reloaded");
+    };
+    change(&["enroll", "flag", picture.to_str().unwrap()]);
+    running.until_shown("match", Some("flag"));
+    // What is changed here is no news.
+    running.told("rename flag pennant");
+    running.until_shown("match", Some("pennant"));
+    change(&["gallery", "rename", "pennant", "flag"]);
+    running.until_shown("match", Some("flag"));
+    assert_eq!(running.refused("undo"), "nothing_to_undo");
+    change(&["gallery", "remove", "flag"]);
+    running.until_shown("unknown", None);
 }
 
 #[test]

@@ -155,21 +155,7 @@ pub fn run(
     );
     std::fs::write(&own_path, bytes)?;
 
-    let twin = match card.precision {
-        Precision::Int8 => model::graph(bytes).and_then(|graph| twin::f32_twin(&graph)),
-        Precision::F32 => None,
-    };
-    let twin = twin
-        .map(|graph| {
-            model::encode(
-                graph,
-                Some(&Card {
-                    precision: Precision::F32,
-                    ..card.clone()
-                }),
-            )
-        })
-        .transpose()?;
+    let twin = in_floats(bytes, card)?;
     let mut files = vec![(card.precision, bytes, own_path.as_path())];
     if let Some(twin) = &twin {
         std::fs::write(&twin_path, twin)?;
@@ -243,6 +229,20 @@ pub fn run(
         report.table(out)?;
     }
     Ok(())
+}
+
+/// The file of the same network in f32; none where it is not one in 8 bits as `onelook export` writes it.
+fn in_floats(bytes: &[u8], card: &Card) -> Result<Option<Vec<u8>>, Failure> {
+    let twin = match card.precision {
+        Precision::Int8 => model::graph(bytes).and_then(|graph| twin::f32_twin(&graph)),
+        Precision::F32 => None,
+    };
+    let card = Card {
+        precision: Precision::F32,
+        ..card.clone()
+    };
+    let encoded = twin.map(|graph| model::encode(graph, Some(&card)));
+    Ok(encoded.transpose()?)
 }
 
 /// What the demonstration shows, as the model sees it.
@@ -412,7 +412,7 @@ fn start(subject: &mut Subject) -> Result<(), Failure> {
 
 /// Makes one decision with `runtime`, as a device does after it was switched on: a class is learned
 /// from each of the first two frames of the demonstration, and the third is named, then embedded
-/// `again` so many times for whoever counts instructions. Prints the resident
+/// `again` so many times for whoever counts instructions; where `as_f32` by the same network in f32. Prints the resident
 /// memory in bytes, or nothing where the system does not tell.
 ///
 /// # Errors
@@ -420,10 +420,16 @@ fn start(subject: &mut Subject) -> Result<(), Failure> {
 pub fn first_decision(
     bytes: Vec<u8>,
     runtime: Runtime,
+    as_f32: bool,
     again: usize,
     out: &mut dyn Write,
 ) -> Result<(), Failure> {
     let card = Card::read(&bytes, "the model")?;
+    let bytes = match as_f32 {
+        true => in_floats(&bytes, &card)?
+            .ok_or("the model is not one in 8 bits as `export` writes it")?,
+        false => bytes,
+    };
     let mut embed = runtime.open(bytes, &card, 1)?;
     let mut gallery = Gallery::default();
     for (number, frame) in MotionJpeg::new(CLIP, "the clip").take(3).enumerate() {

@@ -249,15 +249,17 @@ fn open(device: &Path, wanted: &Wanted, slot: &Arc<Slot>) -> io::Result<Opened> 
         .and_then(|device| device.strip_prefix("/dev/video")?.parse().ok())
         .ok_or_else(|| io::Error::other("its name is not /dev/video and a number"))?;
     let (size, fps) = (wanted.size.unwrap_or(SIZE), wanted.fps.unwrap_or(FPS));
-    let handle = Device::with_path(device)?;
-    let name = handle.query_caps()?.card;
-    let modes = by_preference(modes(&handle)?, size, fps);
+    let (name, modes) = {
+        let handle = Device::with_path(device)?;
+        (handle.query_caps()?.card, modes(&handle)?)
+    };
+    let modes = by_preference(modes, size, fps);
     let mut last = io::Error::other(
         "no format at a whole rate that this program reads; a raw sensor needs its own program: exec:\"rpicam-vid ...\"",
     );
     for mode in modes.into_iter().take(MOST_TRIES) {
         slot.go_on()?;
-        let stride = match settle(&handle, mode) {
+        let stride = match settle(device, mode) {
             Ok(stride) => stride,
             Err(error) => {
                 last = error;
@@ -288,7 +290,6 @@ fn open(device: &Path, wanted: &Wanted, slot: &Arc<Slot>) -> io::Result<Opened> 
                 }
                 // A handle that reads nothing: it is only asked whether there is something.
                 let bell = File::open(device)?;
-                drop(handle);
                 return Ok(Opened {
                     what,
                     sizes: Sizes::Announced(width, height),
@@ -309,8 +310,10 @@ fn open(device: &Path, wanted: &Wanted, slot: &Arc<Slot>) -> io::Result<Opened> 
     Err(last)
 }
 
-/// Sets a mode whatever the state before was; bytes from a row to the next one.
-fn settle(handle: &Device, mode: Mode) -> io::Result<usize> {
+/// Sets a mode whatever the state before was; bytes from a row to the next one. Whoever sets a mode of
+/// a USB camera has it until he closes it: so it is closed here, and the mode stays.
+fn settle(device: &Path, mode: Mode) -> io::Result<usize> {
+    let handle = Device::with_path(device)?;
     let code = code_of(mode.format);
     let set = handle.set_format(&Format::new(mode.size.0, mode.size.1, code))?;
     if set.fourcc != code || (set.width, set.height) != mode.size {
