@@ -313,7 +313,7 @@ mod tests {
         let mut steady = Steady::new(rules());
         let supported: Vec<bool> = [0.0, 0.0, 0.0, -1.0, 0.0]
             .map(|above| {
-                steady.see(look("a", above));
+                steady.see(look(&"a".into(), above));
                 steady.is_supported()
             })
             .into();
