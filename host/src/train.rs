@@ -83,7 +83,7 @@ pub struct RunFile {
     pub data_sha256: String,
     /// Seed of everything random.
     pub seed: u64,
-    /// What computed.
+    /// What computed; of a run that went on elsewhere, all of it, in turn.
     pub device: String,
     /// Groups (of flat data: classes) that only validate.
     pub validation: Vec<String>,
@@ -412,9 +412,13 @@ fn begin(
         });
     }
     fs::create_dir_all(&order.out).map_err(file_error(&order.out))?;
-    let text = toml::to_string(run).map_err(|error| unlearnable(error.to_string()))?;
-    write_whole(&run_path, text.as_bytes())?;
+    write_run(&order.out, run)?;
     fresh(order, sampler, device)
+}
+
+fn write_run(folder: &Path, run: &RunFile) -> Result<(), TrainError> {
+    let text = toml::to_string(run).map_err(|error| unlearnable(error.to_string()))?;
+    write_whole(&folder.join("run.toml"), text.as_bytes())
 }
 
 /// A run before its first step.
@@ -470,15 +474,20 @@ fn resume(
         return Err(differs("the data"));
     }
     let path = last_path(&order.out);
-    if !path.exists() {
-        // It was killed before its first checkpoint.
-        return fresh(order, sampler, device);
-    }
-    let state = State::load(&path, &order.recipe, device)?;
+    // Where there is none, it was killed before its first checkpoint.
+    let state = if path.exists() {
+        State::load(&path, &order.recipe, device)?
+    } else {
+        fresh(order, sampler, device)?
+    };
     if let Some(epochs) = order.epochs
         && epochs as u64 * state.progress.steps_per_epoch != state.progress.total_steps
     {
         return Err(differs("the number of epochs"));
+    }
+    if !found.device.ends_with(&run.device) {
+        let device = format!("{}, then {}", found.device, run.device);
+        write_run(&order.out, &RunFile { device, ..found })?;
     }
     Ok(state)
 }
