@@ -1047,8 +1047,8 @@ impl Windows {
     }
 }
 
-/// The running extreme of `window` values, `step` apart from one another: what was `of` all of them
-/// for twice as many at a time. `values` and `memory` are overwritten.
+/// The running extreme of `window` values, `step` apart from one another: from those of one value, of
+/// four, of sixteen and so on. `values` and `memory` are overwritten.
 fn running(
     values: &mut Vec<u8>,
     memory: &mut Vec<u8>,
@@ -1057,19 +1057,23 @@ fn running(
     of: impl Fn(u8, u8) -> u8,
     out: &mut [u8],
 ) {
-    let pairs = |from: &[u8], apart: usize, to: &mut [u8]| {
-        for ((to, &a), &b) in to.iter_mut().zip(from).zip(&from[apart..]) {
-            *to = of(a, b);
+    let fours = |from: &[u8], places: [usize; 4], to: &mut [u8]| {
+        let [a, b, c, d] = places.map(|place| &from[place..][..to.len()]);
+        for (i, to) in to.iter_mut().enumerate() {
+            *to = of(of(a[i], b[i]), of(c[i], d[i]));
         }
     };
     let (mut spanned, mut length) = (1, values.len());
-    while 2 * spanned <= window {
-        length -= spanned * step;
-        pairs(values, spanned * step, &mut memory[..length]);
+    while 4 * spanned < window {
+        length -= 3 * spanned * step;
+        let places = [0, 1, 2, 3].map(|i| i * spanned * step);
+        fours(values, places, &mut memory[..length]);
         std::mem::swap(values, memory);
-        spanned *= 2;
+        spanned *= 4;
     }
-    pairs(values, (window - spanned) * step, out);
+    // They may overlap.
+    let places = [0, 1, 2, 3].map(|i| (i * spanned).min(window - spanned) * step);
+    fours(values, places, out);
 }
 
 /// Means of `factor` x `factor` blocks; the last row and column may average fewer pixels.

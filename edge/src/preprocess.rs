@@ -329,14 +329,17 @@ impl Resampling {
         for y in used.clone() {
             let row = &frame.pixels()[y * width * channels..][..width * channels];
             narrow.extend(columns.taps.iter().map(|tap| {
-                let mut v = beyond * tap.outside;
+                let (weights, outside) = (columns.weights(tap), beyond * tap.outside);
                 // A tap beyond the right edge starts where the row ends.
-                let samples = row.iter().skip(tap.start * channels + channel);
-                for (&weight, sample) in columns.weights(tap).iter().zip(samples.step_by(channels))
-                {
-                    v += weight * f32::from(*sample);
+                let samples = &row[tap.start * channels..];
+                if channels == 1 {
+                    return weighted(outside, weights, samples.iter());
                 }
-                v
+                weighted(
+                    outside,
+                    weights,
+                    samples.iter().skip(channel).step_by(channels),
+                )
             }));
         }
         for (line, tap) in out.chunks_exact_mut(size.0).zip(&rows.taps) {
@@ -349,6 +352,14 @@ impl Resampling {
             }
         }
     }
+}
+
+/// `sum` and the samples, each by its weight.
+fn weighted<'a>(sum: f32, weights: &[f32], samples: impl Iterator<Item = &'a u8>) -> f32 {
+    let pairs = weights.iter().zip(samples);
+    pairs.fold(sum, |sum, (weight, sample)| {
+        sum + weight * f32::from(*sample)
+    })
 }
 
 /// For each output position along one axis: which source pixels it averages, and their weights.
