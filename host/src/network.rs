@@ -16,6 +16,9 @@ use crate::config::{Block, Init, NetworkSpec};
 /// The least scale of a batch normalisation: a positive one can be folded past the pooling.
 const LEAST_SCALE: f32 = 1e-3;
 
+/// A dimension that weighs no more than this share of the heaviest hardly weighs.
+const FAINT: f64 = 1.0 / 500.0;
+
 /// One of the two equal twins, and the head that compares their embeddings.
 #[derive(Module, Debug)]
 pub struct Twin {
@@ -251,6 +254,16 @@ impl Twin {
         }
         self.alpha = mixed(&self.alpha, &newer.alpha, share);
         self.bias = mixed(&self.bias, &newer.bias, share);
+        self
+    }
+
+    /// Without the dimensions that hardly weigh, [`FAINT`] of the heaviest or less: training drives
+    /// their alpha toward 0 and an average never gets there, but the device need not keep them.
+    pub fn without_faint_dimensions(mut self) -> Self {
+        let alpha = self.alpha.val();
+        let least = alpha.clone().abs().max() * FAINT;
+        let weighed = alpha.clone().abs().greater(least).float();
+        self.alpha = Param::initialized(self.alpha.id, alpha * weighed);
         self
     }
 
@@ -496,6 +509,19 @@ mod tests {
         // A fresh variance is 1: 0.75 x 1 + 0.25 x 5.
         let norm = moved.blocks[0].norm.as_ref().unwrap();
         assert_eq!(numbers(norm.running_var.value_sync()).unwrap(), [2.0; 32]);
+    }
+
+    #[test]
+    fn a_dimension_that_hardly_weighs_is_dropped() {
+        let recipe = Recipe::open("compact").unwrap();
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        let device = Device::flex();
+        let mut twin = Twin::new(&recipe.network, &recipe.input, &mut rng, &device).unwrap();
+        // A five-hundredth of 2 is 0.004.
+        let alpha = TensorData::new(vec![0.5f32, 0.0039, -0.0041, 2.0], [4]);
+        twin.alpha = Param::initialized(ParamId::from(1), Tensor::from_data(alpha, &device));
+        let kept = twin.without_faint_dimensions().alpha.val();
+        assert_eq!(numbers(kept).unwrap(), [0.5, 0.0, -0.0041, 2.0]);
     }
 
     #[test]

@@ -622,7 +622,10 @@ impl State {
 
     /// The weights that validate and are exported.
     fn judged(&self) -> Twin {
-        self.average.clone().unwrap_or_else(|| self.twin.valid())
+        match &self.average {
+            Some(average) => average.clone().without_faint_dimensions(),
+            None => self.twin.valid(),
+        }
     }
 
     /// Share of one-shot trials answered right, 0 to 1; a tie counts as wrong.
