@@ -257,8 +257,8 @@ impl Twin {
         self
     }
 
-    /// Without the dimensions that hardly weigh, [`FAINT`] of the heaviest or less: training drives
-    /// their alpha toward 0 and an average never gets there, but the device need not keep them.
+    /// Without the dimensions that hardly weigh, a five-hundredth of the heaviest or less: training
+    /// drives their alpha toward 0 and an average never gets there, but the device need not keep them.
     pub fn without_faint_dimensions(mut self) -> Self {
         let alpha = self.alpha.val();
         let least = alpha.clone().abs().max() * FAINT;
