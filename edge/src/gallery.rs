@@ -10,6 +10,9 @@ use crate::search::{Index, NearestTwo, Scored};
 
 /// From so many classes on, an index rules most of them out before the others are compared in full.
 const INDEX_FROM: usize = 256;
+/// A probe must be nearer to a class than to what that is not by more than this, in the log odds of p:
+/// two looks at the same thing differ by less, and the second was said to be no such thing.
+const REJECTION_LEAD: f32 = 1.0;
 
 /// Classes by name, each with the embeddings of its templates.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -50,8 +53,8 @@ pub struct Nearest<'a> {
     pub best: Candidate<'a>,
     /// The nearest other class, where there is one.
     pub runner_up: Option<Candidate<'a>>,
-    /// Whether something that the best class is known not to be is as near, or nearer: then it is no
-    /// answer.
+    /// Whether something that the best class is known not to be is nearer, as near, or farther by
+    /// odds of less than e: then it is no answer.
     pub is_rejected: bool,
 }
 
@@ -211,7 +214,7 @@ impl Gallery {
         Some(Nearest {
             best,
             runner_up: nearest.runner_up.map(candidate),
-            is_rejected: distances.any(|distance| distance <= best.distance),
+            is_rejected: distances.any(|distance| distance <= best.distance + REJECTION_LEAD),
         })
     }
 }
@@ -360,9 +363,9 @@ mod tests {
         let mut gallery = gallery(&[("a", [0.0, 0.0]), ("b", [9.0, 0.0])]);
         gallery.reject("a", vec![4.0, 0.0]);
         let nearest = |x| gallery.nearest(&[x, 0.0], &head()).unwrap();
-        assert!(!nearest(1.9).is_rejected);
-        // Half way is a tie, and that is broken against us.
-        assert!(nearest(2.0).is_rejected && nearest(4.0).is_rejected);
+        assert!(!nearest(1.25).is_rejected);
+        // 1.5 and 2.5: nearer by the lead and no more is a tie, and that is broken against us.
+        assert!(nearest(1.5).is_rejected && nearest(4.0).is_rejected);
         // It is no reason against another class, however near.
         let other = nearest(5.0);
         assert_eq!((&**other.best.name, other.is_rejected), ("b", false));
