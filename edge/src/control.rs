@@ -440,7 +440,11 @@ fn refusal(reason: &str, words: String) -> Refusal {
 pub fn tell(path: &Path, said: &str) -> io::Result<String> {
     let mut stream = UnixStream::connect(path)?;
     stream.set_read_timeout(Some(PATIENCE + Duration::from_secs(1)))?;
-    writeln!(stream, "{said}")?;
+    match writeln!(stream, "{said}") {
+        // Who is turned away is told why before it has spoken.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
+        written => written?,
+    }
     let mut answer = String::new();
     BufReader::new(stream).read_line(&mut answer)?;
     if answer.is_empty() {
