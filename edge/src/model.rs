@@ -699,23 +699,29 @@ mod tests {
     }
 
     #[test]
-    fn every_kernel_gives_tracts_embeddings_bit_for_bit() {
+    fn every_kernel_gives_the_same_embeddings_and_tract_those_but_for_ties() {
         let tract = shipped(Engine::Tract);
         assert_eq!(tract.engine(), Engine::Tract);
         let patches = patches(&tract.card().input);
-        let expected: Vec<Vec<f32>> = patches.iter().map(|p| tract.embed(p).unwrap()).collect();
+        let embedded = |model: &Model| -> Vec<f32> {
+            let mut scratch = model.scratch();
+            let all = patches.iter().flat_map(|patch| {
+                let embedding = model.embed_in(&mut scratch, patch).unwrap();
+                embedding.to_vec()
+            });
+            all.collect()
+        };
+        let expected = embedded(&shipped(Engine::Kernels(Isa::Scalar)));
         for isa in Isa::here() {
             let model = shipped(Engine::Kernels(isa));
             assert_eq!(model.engine(), Engine::Kernels(isa));
-            let mut scratch = model.scratch();
-            for (patch, expected) in patches.iter().zip(&expected) {
-                assert_eq!(
-                    model.embed_in(&mut scratch, patch).unwrap(),
-                    expected,
-                    "{isa}"
-                );
-            }
+            assert_eq!(embedded(&model), expected, "{isa}");
         }
+        // tract rounds what lies in the middle of two steps to the other one, if f32 puts it there; ONNX Runtime
+        // rounds as the kernels do.
+        let pairs = embedded(&tract).into_iter().zip(&expected);
+        let unlike: Vec<_> = pairs.filter(|(tract, own)| tract != *own).collect();
+        assert!(10_000 * unlike.len() < expected.len(), "{unlike:?}");
     }
 
     #[test]

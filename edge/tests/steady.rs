@@ -24,10 +24,10 @@ const SIZE: (usize, usize) = (640, 480);
 const PICTURES: usize = 40;
 const ROUNDS: usize = 3;
 
-/// Eight kinds of pictures, no two of them alike: two signs on plain paper, one of them under uneven
-/// light, on a card, cut off, blurred, nothing but paper, and noise.
+/// Nine kinds of pictures, no two of them alike: two signs on plain paper, one of them under uneven
+/// light, on a card, cut off, blurred, nothing but paper, noise, and a sign that nobody enrolled.
 fn picture(number: usize) -> Frame {
-    let (kind, moved) = (number % 8, (number / 8) as i32);
+    let (kind, moved) = (number % 9, (number / 9) as i32);
     Frame::from_fn(SIZE.0, SIZE.1, |x, y| {
         let (x, y) = (x as i32, y as i32);
         let scattered = (x * 7919 + y * 104_729 + moved * 31).wrapping_mul(668_265_263);
@@ -40,7 +40,13 @@ fn picture(number: usize) -> Frame {
         let stem = (0..16).contains(&dx) && (0..160).contains(&dy);
         let foot = (0..110).contains(&dx) && (144..160).contains(&dy);
         let arm = kind == 1 && (0..16).contains(&(dx - 90)) && (20..160).contains(&dy);
-        let ink = stem || foot || arm;
+        let stranger = ((48..64).contains(&dx) && (0..160).contains(&dy))
+            || ((0..112).contains(&dx) && (72..88).contains(&dy));
+        let ink = if kind == 8 {
+            stranger
+        } else {
+            stem || foot || arm
+        };
         let on_card = (120..520).contains(&x) && (60..420).contains(&y);
         let level = match kind {
             2 => (if ink { 40 } else { 200 }) * (400 + x) / 1100,

@@ -3,7 +3,8 @@
 //!
 //! nokhwa refuses a camera whose current rate is a fraction or whose current format it does not know, so
 //! a good state is set before by `v4l`, on which nokhwa itself stands. It blocks for ever on a camera
-//! that sends nothing, so a second handle on the device is asked first whether there is a picture. It does
+//! that sends nothing, so the first picture is awaited with `v4l`, and before every other one a second handle
+//! on the device is asked whether there is one. It does
 //! not tell how many bytes of a buffer are new, so a JPEG that ends where the one before it in the same
 //! buffer ended is refused: it may be cut, with the rest of the older one behind it. A short picture of
 //! raw samples can be told by the driver alone; uvcvideo drops it.
@@ -18,9 +19,13 @@ use std::time::Duration;
 
 use nokhwa::Camera;
 use nokhwa::utils::{CameraFormat, CameraIndex, FrameFormat, RequestedFormat, RequestedFormatType};
+use rustix::event::PollFlags;
+use v4l::buffer::Type;
 use v4l::capability::Flags;
 use v4l::frameinterval::FrameIntervalEnum;
 use v4l::framesize::FrameSizeEnum;
+use v4l::io::mmap::Stream;
+use v4l::io::traits::CaptureStream as _;
 use v4l::video::Capture as _;
 use v4l::video::capture::Parameters;
 use v4l::{Device, Format, FourCC, Fraction};
@@ -266,6 +271,7 @@ fn open(device: &Path, wanted: &Wanted, slot: &Arc<Slot>) -> io::Result<Opened> 
                 continue;
             }
         };
+        quietly(|| await_picture(device, slot))?;
         // Its drop may panic, where the driver misbehaves; so may the rest.
         match quietly(|| start(number, mode)) {
             Ok(camera) => {
@@ -334,6 +340,26 @@ fn settle(device: &Path, mode: Mode) -> io::Result<usize> {
     Ok(set.stride as usize)
 }
 
+/// Runs a camera until its first picture is there, in the mode that was set, and closes it.
+///
+/// # Errors
+/// No picture came in time, or what the system said.
+fn await_picture(device: &Path, slot: &Slot) -> io::Result<()> {
+    let handle = Device::with_path(device)?;
+    let mut stream = Stream::new(&handle, Type::VideoCapture)?;
+    stream.set_timeout(GLANCE);
+    match stream.next() {
+        Ok(_) => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::TimedOut => {}
+        Err(error) => return Err(error),
+    }
+    let ready = PollFlags::IN.bits() as i16;
+    while stream.handle().poll(ready, GLANCE.as_millis() as i32)? == 0 {
+        slot.go_on()?;
+    }
+    Ok(())
+}
+
 fn start(number: u32, mode: Mode) -> io::Result<Camera> {
     let exact = CameraFormat::new_from(mode.size.0, mode.size.1, mode.format, mode.fps);
     let formats = [mode.format];
@@ -360,6 +386,7 @@ struct Buffers {
     slot: Arc<Slot>,
     mode: Mode,
     stride: usize,
+    /// nokhwa makes the camera run when it is asked for the first picture: until then nobody can ask for it.
     begun: bool,
     /// What every buffer held when it came last, by its place in memory.
     before: HashMap<usize, Vec<u8>>,
@@ -367,7 +394,6 @@ struct Buffers {
 
 impl Buffers {
     fn picture(&mut self) -> io::Result<Coded> {
-        // The first picture is what makes the camera run: nobody can ask for it before.
         while std::mem::replace(&mut self.begun, true) && !readable(&self.bell, GLANCE)? {
             self.slot.go_on()?;
         }
