@@ -183,9 +183,10 @@ pub fn mark_in<'a>(frame: &Frame, scratch: &'a mut Scratch) -> Option<&'a Mark> 
         let found = sheets.search(view.levels, smooth, view.width, patches)?;
         // In a picture that a program drew nothing but a card is taken for a sheet.
         let is_card = |pure: &TwoLevels| {
-            !pure.is_pure || (found.mean - pure.ink).abs() < (found.mean - pure.paper).abs()
+            found.convex > 0.95 && (found.mean - pure.ink).abs() < (found.mean - pure.paper).abs()
         };
-        two_levels.as_ref().is_none_or(is_card).then_some(found)
+        let pure = two_levels.as_ref().filter(|found| found.is_pure);
+        pure.is_none_or(is_card).then_some(found)
     });
     levels.clear();
     let mut own = std::mem::take(levels);

@@ -13,7 +13,7 @@ const EVEN: [u32; 3] = [292, 320, 415];
 pub(super) const CELL: usize = 12;
 /// A sheet has at least one of so many places of the picture...
 const LEAST_SHARE: usize = 300;
-/// ... and encloses at least so many.
+/// ... and encloses at least so many, but fewer than it has.
 const LEAST_ENCLOSED: u32 = 20;
 /// So many of the largest are looked at, under each notion of even.
 const MOST_SHEETS: usize = 10;
@@ -43,6 +43,8 @@ pub(super) struct Candidate {
     pub ink_to_paper: f32,
     /// Mean level of its sheet.
     pub mean: f32,
+    /// How much of the least convex shape around it the sheet fills with all that is in it, 0 to 1.
+    pub convex: f32,
     /// Where its sheet's levels begin among all.
     levels: usize,
     likely: f32,
@@ -110,7 +112,8 @@ impl Sheets {
             largest.extend((0..).zip(parts).filter_map(|(label, part)| {
                 let is_sheet = part.is_even
                     && part.area as usize * LEAST_SHARE >= smooth.len()
-                    && part.filled >= part.area + LEAST_ENCLOSED;
+                    && part.filled >= part.area + LEAST_ENCLOSED
+                    && part.filled < 2 * part.area;
                 is_sheet.then_some(label)
             }));
             largest.sort_unstable_by_key(|&label| {
@@ -303,6 +306,7 @@ impl Sheets {
                     bounds: [left + l, top + t, left + r, top + b],
                     ink_to_paper: inked / under,
                     mean,
+                    convex,
                     levels: own_levels,
                     likely,
                 });
