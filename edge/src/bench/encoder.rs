@@ -16,7 +16,7 @@ use crate::demo::CLIP;
 use crate::gallery::Gallery;
 use crate::head::Head;
 use crate::kernel::Isa;
-use crate::kernel::conv::Gemm;
+use crate::kernel::conv::{self, Gemm, Layer, Plane};
 use crate::model::onnx::{GraphProto, NodeProto};
 use crate::model::{self, Card, Engine, INPUT, Model, OUTPUT, Precision};
 use crate::preprocess::{self, Patch};
@@ -201,8 +201,10 @@ pub fn run(
         }
     }
     let mut gemms = gemms(&model, against, threads)?;
+    let layers = model.layers().unwrap_or_default();
+    let mut convolutions: Vec<_> = layers.iter().map(Convolution::new).collect();
     compare(&mut subjects, &pictures)?;
-    measure(&mut subjects, &mut gemms, &pictures)?;
+    measure(&mut subjects, &mut gemms, &mut convolutions, &pictures)?;
     for _ in 0..STARTS {
         for subject in &mut subjects {
             if subject.starts.iter().sum::<f64>() < ENOUGH_SECS {
@@ -221,6 +223,7 @@ pub fn run(
         threads,
         subjects,
         gemms,
+        convolutions,
         refusals,
     };
     if as_json {
@@ -289,6 +292,62 @@ impl Product {
     fn rate(&self) -> f64 {
         let spread = Spread::of(self.times.clone());
         spread.map_or(0.0, |spread| self.macs / spread.median)
+    }
+}
+
+/// A layer of the model by itself, its numbers in the nearest cache, as those of a plain product are.
+struct Convolution<'a> {
+    layer: &'a Layer,
+    from: Plane,
+    to: Plane,
+    memory: conv::Scratch,
+    /// Seconds a run.
+    times: Vec<f64>,
+}
+
+impl<'a> Convolution<'a> {
+    /// So many runs are timed at once that a clock can tell them.
+    const REPEATS: usize = 10;
+
+    fn new(layer: &'a Layer) -> Self {
+        Self {
+            layer,
+            from: layer.input(),
+            to: layer.output(),
+            memory: conv::Scratch::default(),
+            times: Vec::new(),
+        }
+    }
+
+    fn run(&mut self) {
+        self.layer.run(&self.from, &mut self.memory, &mut self.to);
+        std::hint::black_box(&self.to);
+    }
+
+    fn measure(&mut self) {
+        self.run();
+        let started = Instant::now();
+        for _ in 0..Self::REPEATS {
+            self.run();
+        }
+        let time = started.elapsed().as_secs_f64();
+        self.times.push(time / Self::REPEATS as f64);
+    }
+
+    fn secs(&self) -> f64 {
+        Spread::of(self.times.clone()).map_or(0.0, |spread| spread.median)
+    }
+
+    /// Such as `3x3, 32 to 64 channels, 16x16`.
+    fn words(&self) -> String {
+        let shape = self.layer.shape();
+        format!(
+            "{0}x{0}, {1} to {2} channels, {3}x{3}",
+            shape.kernel,
+            shape.channels,
+            shape.filters,
+            shape.conv_side()
+        )
     }
 }
 
@@ -361,10 +420,11 @@ fn gemm_file(card: &Card) -> Result<(Vec<u8>, Card), Failure> {
     Ok((model::encode(graph, Some(&card))?, card))
 }
 
-/// Times every picture with every subject, and the products between.
+/// Times every picture with every subject, and the products and the layers between.
 fn measure(
     subjects: &mut [Subject],
     gemms: &mut [Product],
+    convolutions: &mut [Convolution],
     pictures: &[Vec<f32>],
 ) -> Result<(), Failure> {
     for _ in 0..ROUNDS {
@@ -385,6 +445,9 @@ fn measure(
             let started = Instant::now();
             (gemm.run)()?;
             gemm.times.push(started.elapsed().as_secs_f64());
+        }
+        for convolution in &mut *convolutions {
+            convolution.measure();
         }
     }
     Ok(())
@@ -462,6 +525,7 @@ struct Report<'a> {
     threads: usize,
     subjects: Vec<Subject<'a>>,
     gemms: Vec<Product>,
+    convolutions: Vec<Convolution<'a>>,
     refusals: Vec<(Runtime, Precision, String)>,
 }
 
@@ -474,6 +538,13 @@ impl Report<'_> {
             .clone()
             .find(|(by, _)| Some(*by) == runtime && precision == Precision::Int8);
         own.or(rates.max_by(|a, b| a.1.total_cmp(&b.1)))
+    }
+
+    /// What of a plain product on the same kernels so many multiply-adds in so many seconds are.
+    fn of_own_peak(&self, macs: u64, secs: f64) -> Option<f64> {
+        let own = Runtime::Own(self.model.engine());
+        let (_, peak) = self.peak(self.model.card().precision, Some(own))?;
+        Some(macs as f64 / secs / peak)
     }
 
     fn rows(&self) -> impl Iterator<Item = Row> {
@@ -555,6 +626,28 @@ impl Report<'_> {
                 row.apart,
             )?;
         }
+        let percent = |share: Option<f64>| some(share.map(|share| share * 100.0), 0) + "%";
+        let mut together = 0.0;
+        for convolution in &self.convolutions {
+            let (secs, macs) = (convolution.secs(), convolution.layer.shape().macs());
+            together += secs;
+            writeln!(
+                out,
+                "{:<38} {:>6.1} us  {:>5} of GEMM",
+                convolution.words(),
+                secs * 1e6,
+                percent(self.of_own_peak(macs, secs))
+            )?;
+        }
+        if let Some(macs) = self.macs {
+            writeln!(
+                out,
+                "{:<38} {:>6.1} us  {:>5} of GEMM",
+                format!("the layers alone, by {}", model.engine()),
+                together * 1e6,
+                percent(self.of_own_peak(macs, together))
+            )?;
+        }
         for (runtime, precision, why) in &self.refusals {
             writeln!(out, "not measured: {runtime} {}: {why}", name(*precision))?;
         }
@@ -590,6 +683,19 @@ impl Report<'_> {
                 })
             })
             .collect();
+        let layers: Vec<Value> = self
+            .convolutions
+            .iter()
+            .map(|convolution| {
+                let (secs, macs) = (convolution.secs(), convolution.layer.shape().macs());
+                json!({
+                    "layer": convolution.words(),
+                    "macs": macs,
+                    "median_us": secs * 1e6,
+                    "share_of_gemm": self.of_own_peak(macs, secs),
+                })
+            })
+            .collect();
         let refused: Vec<Value> = self
             .refusals
             .iter()
@@ -606,6 +712,7 @@ impl Report<'_> {
             "threads": self.threads,
             "gemm": gemms,
             "engines": engines,
+            "layers": layers,
             "not_measured": refused,
         })
     }
