@@ -8,9 +8,9 @@ mod sheet;
 
 use sheet::{CELL, Sheets};
 
-/// Ink and paper must differ by this many grey levels (of 255); in a scene, where strokes are blurred,
-/// by 0.6 of it in the mean. Else the picture is blank.
-pub const MIN_CONTRAST: f32 = 24.0;
+/// Ink and paper must differ by this many grey levels (of 255); on a sheet in a scene, where strokes are
+/// blurred, by 0.6 of it in the mean. Else the picture is blank.
+const MIN_CONTRAST: f32 = 24.0;
 
 /// Finding a mark needs no more detail than this; larger pictures are averaged down first.
 const SEARCH_SIDE_PX: usize = 320;
@@ -37,9 +37,12 @@ pub struct Mark {
 }
 
 impl Mark {
-    /// How much of a place is ink, 0 (paper) to 1: light that falls unevenly changes paper and ink
-    /// alike. `level` is 0 to 255 at (x, y) in pixels of the picture.
+    /// How much of a place is ink, 0 (paper, and what lies beyond it) to 1: light that falls unevenly
+    /// changes paper and ink alike. `level` is 0 to 255 at (x, y) in pixels of the picture.
     pub fn ink(&self, level: f32, x: f32, y: f32) -> f32 {
+        if !self.paper.holds(x, y) {
+            return 0.0;
+        }
         ((level / self.paper.at(x, y) - 1.0) / (self.ink_to_paper - 1.0)).clamp(0.0, 1.0)
     }
 }
@@ -52,12 +55,25 @@ pub struct Paper {
     /// Row-major, 1 to 255.
     levels: Vec<f32>,
     mean: f32,
+    row_px: f32,
+    /// Where in each row the sheet begins, and where it ends, in units of a row's height; of no rows, it is everywhere.
+    ends: Vec<(u16, u16)>,
 }
 
 impl Paper {
     /// The level at (x, y) in pixels of the picture, 1 to 255.
     pub fn at(&self, x: f32, y: f32) -> f32 {
         interpolated(&self.levels, self.columns, self.cell_px, x, y)
+    }
+
+    /// Whether (x, y), in pixels of the picture, is on the sheet.
+    fn holds(&self, x: f32, y: f32) -> bool {
+        let (column, row) = (x / self.row_px, y / self.row_px);
+        self.ends.is_empty()
+            || row >= 0.0
+                && self.ends.get(row as usize).is_some_and(|&(start, end)| {
+                    (f32::from(start)..f32::from(end)).contains(&column)
+                })
     }
 
     /// The mean level, 1 to 255.
@@ -132,6 +148,7 @@ pub struct Scratch {
     found: Option<Mark>,
     /// Of a mark that is gone.
     levels: Vec<f32>,
+    ends: Vec<(u16, u16)>,
 }
 
 /// The mark in `frame`, dark on light or light on dark; `None` where there is nothing but paper.
@@ -147,7 +164,7 @@ pub fn mark(frame: &Frame) -> Option<Mark> {
 /// The same in memory that is there already: from the second picture of a size on, nothing is allocated.
 pub fn mark_in<'a>(frame: &Frame, scratch: &'a mut Scratch) -> Option<&'a Mark> {
     if let Some(last) = scratch.found.take() {
-        scratch.levels = last.paper.levels;
+        (scratch.levels, scratch.ends) = (last.paper.levels, last.paper.ends);
     }
     let Scratch {
         grey,
@@ -158,6 +175,7 @@ pub fn mark_in<'a>(frame: &Frame, scratch: &'a mut Scratch) -> Option<&'a Mark> 
         sheets,
         found: kept,
         levels,
+        ends,
     } = scratch;
     let grey = frame.in_channels(1, grey);
     let factor = grey.width().max(grey.height()).div_ceil(SEARCH_SIDE_PX);
@@ -189,37 +207,36 @@ pub fn mark_in<'a>(frame: &Frame, scratch: &'a mut Scratch) -> Option<&'a Mark> 
         pure.is_none_or(is_card).then_some(found)
     });
     levels.clear();
-    let mut own = std::mem::take(levels);
-    let found = if let Some(mark) = on_sheet.flatten() {
+    ends.clear();
+    let (paper_mean, cell_px, columns, found, ink_to_paper) = if let Some(mark) = on_sheet.flatten()
+    {
         let (columns, lines) = (view.width.div_ceil(CELL), view.height.div_ceil(CELL));
-        own.extend(sheets.levels(&mark, columns, lines));
-        Mark {
-            bounds: bounds(mark.bounds),
-            paper: Paper {
-                cell_px: CELL as f32 * scale,
-                columns,
-                levels: own,
-                mean: mark.mean,
-            },
-            ink_to_paper: mark.ink_to_paper,
-        }
-    } else if let Some(found) = two_levels {
-        own.push(found.paper);
-        Mark {
-            bounds: bounds(found.bounds),
-            paper: Paper {
-                cell_px: 1.0,
-                columns: 1,
-                levels: own,
-                mean: found.paper,
-            },
-            ink_to_paper: found.ink / found.paper,
-        }
+        levels.extend(sheets.levels(&mark, columns * lines));
+        ends.extend(sheets.ends(&mark, view.height));
+        (
+            mark.mean,
+            CELL as f32 * scale,
+            columns,
+            mark.bounds,
+            mark.ink_to_paper,
+        )
     } else {
-        *levels = own;
-        return None;
+        let found = two_levels?;
+        levels.push(found.paper);
+        (found.paper, 1.0, 1, found.bounds, found.ink / found.paper)
     };
-    Some(kept.insert(found))
+    Some(kept.insert(Mark {
+        bounds: bounds(found),
+        paper: Paper {
+            cell_px,
+            columns,
+            levels: std::mem::take(levels),
+            mean: paper_mean,
+            row_px: scale,
+            ends: std::mem::take(ends),
+        },
+        ink_to_paper,
+    }))
 }
 
 /// The picture that is searched.
@@ -295,6 +312,8 @@ impl View<'_> {
         let is_clear = !is_solid
             && (is_pure
                 || unlike == 0 && {
+                    squares.clear();
+                    squares.reserve(self.width + 1);
                     let mut thick = 0;
                     for patch in &mut *patches {
                         let ink = |x: usize, y: usize| is_ink(self.levels[y * self.width + x]);

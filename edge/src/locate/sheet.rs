@@ -3,7 +3,8 @@
 //! says which is most likely the mark that is meant. Knows grey levels alone.
 
 use super::{
-    DARKEST, Patch, Patches, Polarity, around, interpolated, overlap, reached_by, unlikeness,
+    DARKEST, MIN_CONTRAST, Patch, Patches, Polarity, around, interpolated, overlap, reached_by,
+    unlikeness,
 };
 
 /// Ground is even where the lightest level in a square of 3x3 is less than this, of 256, times the
@@ -21,6 +22,9 @@ const MOST_SHEETS: usize = 10;
 const MOST_PATCHES: usize = 64;
 /// So many clusters of them may be a mark.
 const MOST_CLUSTERS: usize = 8;
+/// Patches of one cluster are no farther apart than so much of the longer side of both...
+const APART: f32 = 0.5;
+/// ... or, if one pen may have drawn them, so much.
 const ALIKE_APART: f32 = 1.0;
 /// Of 255: what is less unlike its sheet is texture.
 const TEXTURE: u8 = 26;
@@ -45,8 +49,8 @@ pub(super) struct Candidate {
     pub mean: f32,
     /// How much of the least convex shape around it the sheet fills with all that is in it, 0 to 1.
     pub convex: f32,
-    /// Where its sheet's levels begin among all.
-    levels: usize,
+    /// Its sheet, of all that were looked at.
+    sheet: usize,
     likely: f32,
 }
 
@@ -62,6 +66,8 @@ pub(super) struct Sheets {
     unlike: Vec<i16>,
     /// By cell, of one sheet after the other.
     levels: Vec<f32>,
+    /// By row, of one sheet after the other: where it begins, and one beyond where it ends.
+    ends: Vec<(u16, u16)>,
     weights: Vec<f32>,
     squares: Vec<u16>,
     hull: Vec<[f32; 2]>,
@@ -88,9 +94,15 @@ impl Sheets {
         extremes(smooth, width, u8::min, &mut self.darkest);
         self.unlike.clear();
         self.unlike.resize(smooth.len(), 0);
+        self.squares.clear();
+        self.squares.reserve(width + 1);
+        self.hull.clear();
+        self.hull.reserve(2 * height);
         self.levels.clear();
         self.levels
             .reserve(EVEN.len() * MOST_SHEETS * width.div_ceil(CELL) * height.div_ceil(CELL));
+        self.ends.clear();
+        self.ends.reserve(EVEN.len() * MOST_SHEETS * height);
         self.candidates.clear();
         self.candidates
             .reserve(EVEN.len() * MOST_SHEETS * 2 * (MOST_CLUSTERS + 1));
@@ -130,7 +142,7 @@ impl Sheets {
             let same = |other: &&Candidate| overlap(candidate.bounds, other.bounds) > SAME;
             let found = candidates.iter().filter(same).count() as f32;
             let likely = candidate.likely + 1.1 * found.ln();
-            if likely >= best.map_or(LEAST_LIKELY, |best| best.likely.next_up()) {
+            if best.map_or(likely >= LEAST_LIKELY, |best| likely > best.likely) {
                 best = Some(Candidate {
                     likely,
                     ..*candidate
@@ -140,9 +152,14 @@ impl Sheets {
         best
     }
 
-    /// The levels of a candidate's sheet, by cells of [`CELL`] places, in `columns` columns.
-    pub(super) fn levels(&self, of: &Candidate, columns: usize, lines: usize) -> &[f32] {
-        &self.levels[of.levels..][..columns * lines]
+    /// The levels of a candidate's sheet, so many cells of [`CELL`] places, row by row.
+    pub(super) fn levels(&self, of: &Candidate, cells: usize) -> &[f32] {
+        &self.levels[of.sheet * cells..][..cells]
+    }
+
+    /// Where in each of so many rows a candidate's sheet begins, and one beyond where it ends.
+    pub(super) fn ends(&self, of: &Candidate, rows: usize) -> &[(u16, u16)] {
+        &self.ends[of.sheet * rows..][..rows]
     }
 
     /// Adds what a sheet encloses: its dark ink and its light ink.
@@ -157,6 +174,7 @@ impl Sheets {
             division,
             unlike,
             levels,
+            ends,
             weights,
             squares,
             hull,
@@ -167,9 +185,11 @@ impl Sheets {
         let height = smooth.len() / width;
         // Its levels, its box, and how much of the picture's border it reaches.
         let (columns, lines) = (width.div_ceil(CELL), height.div_ceil(CELL));
-        let own_levels = levels.len();
-        levels.resize(own_levels + columns * lines, 0.0);
-        let cells = &mut levels[own_levels..];
+        let nth = ends.len() / height;
+        ends.resize((nth + 1) * height, (0, 0));
+        let ends = &mut ends[nth * height..];
+        levels.resize((nth + 1) * columns * lines, 0.0);
+        let cells = &mut levels[nth * columns * lines..];
         weights.clear();
         weights.resize(cells.len(), 0.0);
         let (mut left, mut top, mut right, mut bottom) = (width, height, 0, 0);
@@ -177,6 +197,8 @@ impl Sheets {
         for y in 0..height {
             for run in division.row(y).iter().filter(|run| run.label == sheet) {
                 let (start, end) = run.ends();
+                let first = if ends[y].1 == 0 { run.start } else { ends[y].0 };
+                ends[y] = (first, run.end);
                 (left, right) = (left.min(start), right.max(end));
                 (top, bottom) = (top.min(y), y + 1);
                 for (x, level) in (start..).zip(&smooth[y * width..][start..end]) {
@@ -196,14 +218,8 @@ impl Sheets {
         for level in &mut *cells {
             *level = level.max(f32::from(DARKEST));
         }
-        let ends = |y| {
-            let mut own = division.row(y).iter().filter(|run| run.label == sheet);
-            let first = own.next()?;
-            let (start, end) = first.ends();
-            Some((start, own.next_back().map_or(end, |last| last.ends().1)))
-        };
         // A sheet has no bays: paper around a stroke that runs out of it has.
-        let convex = filled as f32 / hull_area((top..bottom).map(|y| (y, ends(y))), hull);
+        let convex = filled as f32 / hull_area(ends, hull);
         let border = border as f32 / (2 * (width + height)) as f32;
 
         // What lies in it.
@@ -284,6 +300,10 @@ impl Sheets {
                     inked += f32::from(sharp[y * width + x]);
                     under += level(x, y);
                 }
+                let count = members().map(|patch| patch.area).sum::<usize>() as f32;
+                if (inked - under).abs() < 0.6 * MIN_CONTRAST * count {
+                    continue;
+                }
                 let [l, t, r, b] = bounds;
                 let side = (r - l + 1).max(b - t + 1) as f32;
                 let thick = members().map(|patch| patch.thick).max().unwrap_or(0);
@@ -307,7 +327,7 @@ impl Sheets {
                     ink_to_paper: inked / under,
                     mean,
                     convex,
-                    levels: own_levels,
+                    sheet: nth,
                     likely,
                 });
             }
@@ -607,17 +627,13 @@ fn fill_in(cells: &mut [f32], weights: &mut [f32], columns: usize, mean: f32) {
     }
 }
 
-/// Area of the convex hull of a part, given by the ends of its rows (Andrew 1979).
-fn hull_area(
-    rows: impl Iterator<Item = (usize, Option<(usize, usize)>)> + Clone,
-    hull: &mut Vec<[f32; 2]>,
-) -> f32 {
+/// Area of the convex hull of a part (Andrew 1979), given where it begins in each row and one beyond where it ends.
+fn hull_area(rows: &[(u16, u16)], hull: &mut Vec<[f32; 2]>) -> f32 {
     let mut area = 0.0;
     for side in [-1.0, 1.0] {
         hull.clear();
-        for (y, ends) in rows.clone() {
-            let Some((first, last)) = ends else { continue };
-            let x = if side < 0.0 { first } else { last } as f32;
+        for (y, &(first, end)) in rows.iter().enumerate().filter(|(_, row)| row.0 < row.1) {
+            let x = f32::from(if side < 0.0 { first } else { end });
             for y in [y as f32, (y + 1) as f32] {
                 while let [.., a, b] = hull.as_slice()
                     && side * ((b[0] - a[0]) * (y - a[1]) - (b[1] - a[1]) * (x - a[0])) < 0.0
@@ -734,13 +750,13 @@ mod tests {
     #[test]
     fn the_hull_of_a_square_is_the_square_and_bays_are_filled() {
         let mut memory = Vec::new();
-        let square = (3..9).map(|y| (y, Some((2, 12))));
-        assert_eq!(hull_area(square, &mut memory), 60.0);
-        // A right triangle of steps: half of 6 x 6, and half of every step.
-        let steps = (0..6).map(|y| (y, Some((0, y + 1))));
-        assert_eq!(hull_area(steps, &mut memory), 21.0 + 2.5);
-        let bay = (0..6).map(|y| (y, (y != 3).then_some(if y == 2 { (4, 6) } else { (0, 10) })));
-        assert_eq!(hull_area(bay, &mut memory), 60.0);
+        let square = [[(0, 0); 3], [(2, 12); 3], [(2, 12); 3], [(0, 0); 3]].concat();
+        assert_eq!(hull_area(&square, &mut memory), 60.0);
+        // A right triangle of steps: half of 6 x 6, and half of every step but the first.
+        let steps: Vec<_> = (0..6).map(|y| (0, y + 1)).collect();
+        assert_eq!(hull_area(&steps, &mut memory), 18.0 + 3.0 + 2.5);
+        let bay = [(0, 10), (0, 10), (4, 6), (0, 0), (0, 10), (0, 10)];
+        assert_eq!(hull_area(&bay, &mut memory), 60.0);
     }
 
     #[test]
