@@ -14,7 +14,7 @@ const EVEN: [u32; 3] = [292, 320, 415];
 pub(super) const CELL: usize = 12;
 /// A sheet has at least one of so many places of the picture...
 const LEAST_SHARE: usize = 300;
-/// ... and encloses at least so many, but fewer than it has.
+/// ... and encloses at least so many.
 const LEAST_ENCLOSED: u32 = 20;
 /// So many of the largest are looked at, under each notion of even.
 const MOST_SHEETS: usize = 10;
@@ -124,8 +124,7 @@ impl Sheets {
             largest.extend((0..).zip(parts).filter_map(|(label, part)| {
                 let is_sheet = part.is_even
                     && part.area as usize * LEAST_SHARE >= smooth.len()
-                    && part.filled >= part.area + LEAST_ENCLOSED
-                    && part.filled < 2 * part.area;
+                    && part.filled >= part.area + LEAST_ENCLOSED;
                 is_sheet.then_some(label)
             }));
             largest.sort_unstable_by_key(|&label| {
