@@ -702,6 +702,23 @@ mod tests {
     }
 
     #[test]
+    fn a_picture_of_any_size_is_searched() {
+        let mut scratch = Scratch::default();
+        for size in 1..200 {
+            let (width, height) = (size % 14 + 1, size / 14 + 1);
+            let noise =
+                |x: usize, y: usize| ((x * 7919 + y * 104_729 + size * 31) * 2_654_435 >> 9) as u8;
+            let frame = Frame::from_fn(width, height, noise);
+            let first = mark(&frame);
+            if let Some(Mark { bounds, .. }) = &first {
+                assert!(bounds.x + bounds.width <= width as f32);
+                assert!(bounds.y + bounds.height <= height as f32);
+            }
+            assert_eq!(first.as_ref(), mark_in(&frame, &mut scratch));
+        }
+    }
+
+    #[test]
     fn a_large_picture_is_searched_in_its_own_coordinates() {
         let frame = Frame::from_fn(1280, 1280, |x, y| {
             if (400..600).contains(&x) && (200..900).contains(&y) {

@@ -528,7 +528,7 @@ pub(super) fn cluster(patches: &mut [Patch]) -> usize {
             let apart = if are_alike(&first, patch) {
                 ALIKE_APART
             } else {
-                0.5
+                APART
             };
             patch.cluster == NONE && are_near(all, patch.bounds, apart)
         };
