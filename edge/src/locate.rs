@@ -706,8 +706,9 @@ mod tests {
         let mut scratch = Scratch::default();
         for size in 1..200 {
             let (width, height) = (size % 14 + 1, size / 14 + 1);
-            let noise =
-                |x: usize, y: usize| ((x * 7919 + y * 104_729 + size * 31) * 2_654_435 >> 9) as u8;
+            let noise = |x: usize, y: usize| {
+                (((x * 7919 + y * 104_729 + size * 31) * 2_654_435) >> 9) as u8
+            };
             let frame = Frame::from_fn(width, height, noise);
             let first = mark(&frame);
             if let Some(Mark { bounds, .. }) = &first {
