@@ -113,6 +113,16 @@ pub struct Bounds {
 }
 
 impl Bounds {
+    /// Around the places of a box [left, top, right, bottom], ends included.
+    fn of([left, top, right, bottom]: [usize; 4]) -> Self {
+        Self {
+            x: left as f32,
+            y: top as f32,
+            width: (right - left + 1) as f32,
+            height: (bottom - top + 1) as f32,
+        }
+    }
+
     /// The square about the same centre whose side is the longer side and `margin` of it more at
     /// either end. It may reach beyond the picture.
     pub fn square(&self, margin: f32) -> Bounds {
@@ -194,7 +204,8 @@ pub fn mark_in<'a>(frame: &Frame, scratch: &'a mut Scratch) -> Option<&'a Mark> 
             height: ((bottom + 1) as f32 * scale).min(frame.height() as f32) - y,
         }
     };
-    let two_levels = view.two_levels(patches, sheets.squares());
+    patches.make_room(view.width, view.height);
+    let two_levels = view.two_levels(patches);
     let is_clear = two_levels.as_ref().is_some_and(|found| found.is_clear);
     let on_sheet = (!is_clear).then(|| {
         view.smooth_into(rows, smooth);
@@ -269,7 +280,7 @@ impl View<'_> {
     /// The mark in a picture of two levels: they are the classes of its histogram (Otsu 1979), and
     /// the paper is the one that the picture's border shows. `None` where there are more levels,
     /// or both at the border.
-    fn two_levels(&self, memory: &mut Patches, squares: &mut Vec<u16>) -> Option<TwoLevels> {
+    fn two_levels(&self, memory: &mut Patches) -> Option<TwoLevels> {
         let levels = two_classes(self.levels)?;
         let contrast = levels.light - levels.dark;
         if contrast < MIN_CONTRAST {
@@ -297,7 +308,9 @@ impl View<'_> {
                 *ink = u8::from(is_ink(v));
             }
         });
-        let patches = &mut memory.patches;
+        let Patches {
+            patches, squares, ..
+        } = memory;
         // What runs out of a photograph is what lies around the sheet.
         if !is_pure && patches.iter().any(|patch| !patch.is_cut) {
             patches.retain(|patch| !patch.is_cut);
@@ -312,8 +325,6 @@ impl View<'_> {
         let is_clear = !is_solid
             && (is_pure
                 || unlike == 0 && {
-                    squares.clear();
-                    squares.reserve(self.width + 1);
                     let mut thick = 0;
                     for patch in &mut *patches {
                         let ink = |x: usize, y: usize| is_ink(self.levels[y * self.width + x]);
@@ -403,15 +414,37 @@ struct Patches {
     patches: Vec<Patch>,
     /// Of one patch after the other.
     places: Vec<Place>,
+    /// For [`sheet::largest_square`].
+    squares: Vec<u16>,
 }
 
 impl Patches {
+    /// Has memory for all that may be found in a picture of that size, or in a part of it.
+    fn make_room(&mut self, width: usize, height: usize) {
+        let Self {
+            ink,
+            patches,
+            places,
+            squares,
+        } = self;
+        ink.clear();
+        ink.reserve((width + 2) * (height + 2));
+        places.clear();
+        places.reserve(width * height);
+        // One in every square of four places.
+        patches.clear();
+        patches.reserve(width.div_ceil(2) * height.div_ceil(2));
+        squares.clear();
+        squares.reserve(width + 1);
+    }
+
     /// Finds them in row-major order; `fill` says for every row where ink is.
     fn find(&mut self, width: usize, height: usize, fill: impl Fn(usize, &mut [u8])) {
         let Self {
             ink,
             patches,
             places,
+            ..
         } = self;
         let stride = width + 2;
         ink.clear();
@@ -425,10 +458,7 @@ impl Patches {
             fill(y, &mut row[1..=width]);
         }
         places.clear();
-        places.reserve(width * height);
         patches.clear();
-        // One in every square of four places.
-        patches.reserve(width.div_ceil(2) * height.div_ceil(2));
         let mut searched = 0;
         while let Some(start) = next_ink(ink, searched) {
             searched = start + 1;
@@ -619,14 +649,6 @@ fn two_classes(pixels: &[u8]) -> Option<TwoClasses> {
         }
     }
     best.map(|(_, classes)| classes)
-}
-
-/// What two boxes [left, top, right, bottom], ends included, share, over what they cover together.
-fn overlap(a: [usize; 4], b: [usize; 4]) -> f32 {
-    let along = |i: usize| (a[i + 2].min(b[i + 2]) + 1).saturating_sub(a[i].max(b[i]));
-    let area = |r: [usize; 4]| (r[2] - r[0] + 1) * (r[3] - r[1] + 1);
-    let shared = along(0) * along(1);
-    shared as f32 / (area(a) + area(b) - shared) as f32
 }
 
 /// The smallest box [left, top, right, bottom] around two boxes, ends included.

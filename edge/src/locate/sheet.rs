@@ -3,7 +3,7 @@
 //! says which is most likely the mark that is meant. Knows grey levels alone.
 
 use super::{
-    DARKEST, MIN_CONTRAST, Patch, Patches, Polarity, around, interpolated, overlap, reached_by,
+    Bounds, DARKEST, MIN_CONTRAST, Patch, Patches, Polarity, around, interpolated, reached_by,
     unlikeness,
 };
 
@@ -69,17 +69,11 @@ pub(super) struct Sheets {
     /// By row, of one sheet after the other: where it begins, and one beyond where it ends.
     ends: Vec<(u16, u16)>,
     weights: Vec<f32>,
-    squares: Vec<u16>,
     hull: Vec<[f32; 2]>,
     candidates: Vec<Candidate>,
 }
 
 impl Sheets {
-    /// Memory for [`largest_square`].
-    pub(super) fn squares(&mut self) -> &mut Vec<u16> {
-        &mut self.squares
-    }
-
     /// The most likely mark in a picture, whose levels are given as they are and smoothed; of equal ones the
     /// first that was found.
     pub(super) fn search(
@@ -94,8 +88,6 @@ impl Sheets {
         extremes(smooth, width, u8::min, &mut self.darkest);
         self.unlike.clear();
         self.unlike.resize(smooth.len(), 0);
-        self.squares.clear();
-        self.squares.reserve(width + 1);
         self.hull.clear();
         self.hull.reserve(2 * height);
         self.levels.clear();
@@ -137,8 +129,9 @@ impl Sheets {
         let candidates = &self.candidates;
         let mut best: Option<Candidate> = None;
         for candidate in candidates {
+            let own = Bounds::of(candidate.bounds);
             // What is found under every notion of even is no accident of one.
-            let same = |other: &&Candidate| overlap(candidate.bounds, other.bounds) > SAME;
+            let same = |other: &&Candidate| own.overlap(&Bounds::of(other.bounds)) > SAME;
             let found = candidates.iter().filter(same).count() as f32;
             let likely = candidate.likely + 1.1 * found.ln();
             if best.map_or(likely >= LEAST_LIKELY, |best| likely > best.likely) {
@@ -175,7 +168,6 @@ impl Sheets {
             levels,
             ends,
             weights,
-            squares,
             hull,
             candidates,
             ..
@@ -266,7 +258,10 @@ impl Sheets {
                 }
             });
             let Patches {
-                patches, places, ..
+                patches,
+                places,
+                squares,
+                ..
             } = &mut *memory;
             for patch in &mut *patches {
                 let places = patch.places(places).iter();
