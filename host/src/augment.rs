@@ -176,8 +176,8 @@ pub fn warp(frame: &Frame, affine: &Affine, field: Option<&Field>) -> Frame {
             let v = y as f32 - centre[1] - affine.shift_px[1] + moved[1];
             let sx = inverse[0][0] * u + inverse[0][1] * v + centre[0];
             let sy = inverse[1][0] * u + inverse[1][1] * v + centre[1];
-            let (left, top) = (sx.floor(), sy.floor());
-            let (fx, fy) = (sx - left, sy - top);
+            let (left, top) = (floor(sx), floor(sy));
+            let (fx, fy) = (sx - left as f32, sy - top as f32);
             let (left, top) = (left as isize, top as isize);
             let inside =
                 left >= 0 && top >= 0 && left + 1 < width as isize && top + 1 < height as isize;
@@ -207,6 +207,12 @@ pub fn warp(frame: &Frame, affine: &Affine, field: Option<&Field>) -> Frame {
         }
     }
     Frame::new(width, height, channels, out).unwrap_or_else(|_| frame.clone())
+}
+
+/// The rounding down that `f32::floor` is, without the call that it is on processors of old.
+fn floor(x: f32) -> i32 {
+    let whole = x as i32;
+    whole - i32::from(whole as f32 > x)
 }
 
 fn mix(a: u8, b: u8, share: f32) -> f32 {

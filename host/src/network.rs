@@ -3,6 +3,7 @@
 
 use burn::module::{Module, Param, ParamId, RunningState};
 use burn::nn::{BatchNorm, BatchNormConfig};
+use burn::optim::GradientsParams;
 use burn::tensor::activation::{relu, sigmoid};
 use burn::tensor::module::{conv2d, max_pool2d};
 use burn::tensor::ops::{ConvOptions, MaxPoolOptions};
@@ -12,6 +13,7 @@ use onelook_edge::preprocess::InputSpec;
 use rand::{Rng, RngExt};
 
 use crate::config::{Block, Init, NetworkSpec};
+use crate::layers::{self, BlockWeights, LinearWeights, Moments, Weights};
 
 /// The least scale of a batch normalisation: a positive one can be folded past the pooling.
 const LEAST_SCALE: f32 = 1e-3;
@@ -103,7 +105,9 @@ impl Twin {
             let weight = tensor(shape, 0.0, weight_deviation, rng, device);
             let bias = tensor([block.filters], bias_mean, bias_deviation, rng, device);
             let norm = block.batch_norm.then(|| {
-                let norm = BatchNormConfig::new(block.filters).init(device);
+                let norm = BatchNormConfig::new(block.filters)
+                    .with_epsilon(f64::from(layers::EPSILON))
+                    .init(device);
                 BatchNorm {
                     gamma: Param::initialized(id(), norm.gamma.val()),
                     beta: Param::initialized(id(), norm.beta.val()),
@@ -192,6 +196,115 @@ impl Twin {
             alpha: numbers(self.alpha.val())?,
             bias: numbers(self.bias.val())?.first().copied().unwrap_or(0.0),
         })
+    }
+
+    /// The weights below the head as plain numbers. Waits for the device.
+    ///
+    /// # Errors
+    /// In words, where the device fails.
+    pub fn weights(&self) -> Result<Weights, String> {
+        let block = |block: &ConvBlock| {
+            let (scale, shift) = match (&block.norm, &block.bias) {
+                (Some(norm), _) => (Some(numbers(norm.gamma.val())?), numbers(norm.beta.val())?),
+                (None, Some(bias)) => (None, numbers(bias.val())?),
+                (None, None) => (None, vec![0.0; block.weight.val().dims()[0]]),
+            };
+            Ok(BlockWeights {
+                weight: numbers(block.weight.val())?,
+                scale,
+                shift,
+            })
+        };
+        let linear = |linear: &Linear| {
+            Ok::<_, String>(LinearWeights {
+                weight: numbers(linear.weight.val())?,
+                bias: numbers(linear.bias.val())?,
+            })
+        };
+        Ok(Weights {
+            blocks: self
+                .blocks
+                .iter()
+                .map(block)
+                .collect::<Result<_, String>>()?,
+            linear: self.linear.as_ref().map(linear).transpose()?,
+        })
+    }
+
+    /// A gradient of [`Self::weights`] and of the head, for an optimizer of this twin.
+    pub fn gradients(&self, of: Weights, alpha: Vec<f32>, bias: f32) -> GradientsParams {
+        let device = self.device().inner();
+        let mut gradients = GradientsParams::new();
+        for (block, of) in self.blocks.iter().zip(of.blocks) {
+            let one =
+                |param: &Param<Tensor<1>>, of| (param.id, given(of, param.val().dims(), &device));
+            gradients.register(
+                block.weight.id,
+                given(of.weight, block.weight.val().dims(), &device),
+            );
+            if let Some(bias) = &block.bias {
+                let (id, of) = one(bias, of.shift);
+                gradients.register(id, of);
+            } else if let (Some(norm), Some(scale)) = (&block.norm, of.scale) {
+                for (id, of) in [one(&norm.gamma, scale), one(&norm.beta, of.shift)] {
+                    gradients.register(id, of);
+                }
+            }
+        }
+        if let (Some(linear), Some(of)) = (&self.linear, of.linear) {
+            let weight = given(of.weight, linear.weight.val().dims(), &device);
+            gradients.register(linear.weight.id, weight);
+            let bias = given(of.bias, linear.bias.val().dims(), &device);
+            gradients.register(linear.bias.id, bias);
+        }
+        let alpha = given(alpha, self.alpha.val().dims(), &device);
+        gradients.register(self.alpha.id, alpha);
+        gradients.register(self.bias.id, given(vec![bias], [1], &device));
+        gradients
+    }
+
+    /// What Burn found the gradient of [`Self::weights`] to be.
+    #[cfg(test)]
+    pub fn plain_gradients(&self, of: &GradientsParams) -> Weights {
+        fn one<const D: usize>(of: &GradientsParams, param: &Param<Tensor<D>>) -> Vec<f32> {
+            let tensor = of.get::<D>(param.id).expect("a gradient");
+            numbers(tensor).expect("numbers")
+        }
+        let block = |block: &ConvBlock| {
+            let norm = block.norm.as_ref();
+            BlockWeights {
+                weight: one(of, &block.weight),
+                scale: norm.map(|norm| one(of, &norm.gamma)),
+                shift: match (norm, &block.bias) {
+                    (None, Some(bias)) => one(of, bias),
+                    (norm, _) => one(of, &norm.expect("a normalisation").beta),
+                },
+            }
+        };
+        Weights {
+            blocks: self.blocks.iter().map(block).collect(),
+            linear: self.linear.as_ref().map(|linear| LinearWeights {
+                weight: one(of, &linear.weight),
+                bias: one(of, &linear.bias),
+            }),
+        }
+    }
+
+    /// Moves the running mean and variance of each normalisation toward those of a batch, as Burn does on its
+    /// own way forward.
+    pub fn observe<'a>(&self, moments: impl Iterator<Item = Option<&'a Moments>>) {
+        let device = self.device().inner();
+        for (block, moments) in self.blocks.iter().zip(moments) {
+            if let (Some(norm), Some(moments)) = (&block.norm, moments) {
+                for (running, of_batch) in [
+                    (&norm.running_mean, &moments.mean),
+                    (&norm.running_var, &moments.variance),
+                ] {
+                    let of_batch = given(of_batch.clone(), [of_batch.len()], &device);
+                    running.update(mix(running.value_sync(), of_batch, norm.momentum));
+                }
+            }
+        }
     }
 
     /// A scalar whose gradient is the given one: sum(embeddings x g) + sum(alpha x g) + b x g.
@@ -347,6 +460,10 @@ pub fn multiply_adds(spec: &NetworkSpec, input: &InputSpec) -> Result<u64, Strin
         total += units * channels * side * side;
     }
     Ok(total as u64)
+}
+
+fn given<const D: usize>(numbers: Vec<f32>, shape: [usize; D], device: &Device) -> Tensor<D> {
+    Tensor::from_data(TensorData::new(numbers, shape), device)
 }
 
 fn mix<const D: usize>(old: Tensor<D>, new: Tensor<D>, share: f64) -> Tensor<D> {

@@ -17,6 +17,7 @@ use burn::optim::{
 };
 use burn::store::ModuleRecord;
 use burn::tensor::{Bytes, Device, DeviceKind, DeviceType, Tensor, TensorData};
+use onelook_edge::head::Head;
 use onelook_edge::preprocess::patch;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -24,6 +25,7 @@ use sha2::{Digest, Sha256};
 
 use crate::config::{Decay, Objective, OptimizerSpec, Recipe};
 use crate::dataset::Dataset;
+use crate::layers::Layers;
 use crate::loss::{self, Loss, Softmax};
 use crate::network::Twin;
 use crate::sampler::{self, Batch, Labels, Purpose, Sampler, Trial, stream};
@@ -44,7 +46,7 @@ const MAGIC: &[u8] = b"onelook checkpoint 2\n";
 pub enum Compute {
     /// A GPU where there is one, else the CPU.
     Auto,
-    /// The CPU (Burn Flex).
+    /// The CPU.
     Cpu,
     /// A GPU (Burn wgpu).
     Gpu,
@@ -340,6 +342,24 @@ pub fn train(order: &Order, data: Dataset, stop: &AtomicBool) -> Result<Ending, 
     Ok(Ending::Stopped(state.progress))
 }
 
+/// The loss of a batch.
+fn compare(embeddings: &[f32], head: &Head, labels: &Labels, objective: &Objective) -> Loss {
+    match (labels, objective) {
+        (Labels::Pairs(pairs), _) => loss::pairs(embeddings, head, pairs),
+        (Labels::Classes(classes), objective) => {
+            let (weight, smoothing) = match objective {
+                Objective::AllPairs {
+                    softmax_weight,
+                    smoothing,
+                    ..
+                } => (*softmax_weight, *smoothing),
+                Objective::Pairs { .. } => (0.0, 0.0),
+            };
+            loss::all_pairs(embeddings, head, classes, Softmax { weight, smoothing })
+        }
+    }
+}
+
 fn unlearnable(reason: String) -> TrainError {
     TrainError::Unlearnable(reason)
 }
@@ -364,7 +384,7 @@ struct OpenDevice {
 fn open_device(compute: Compute) -> Result<OpenDevice, TrainError> {
     let cpu = || OpenDevice {
         device: Device::flex(),
-        name: "CPU (Burn Flex)".to_owned(),
+        name: "CPU".to_owned(),
     };
     let gpu = || {
         // A machine without any Vulkan at all may panic inside. One with a software Vulkan alone
@@ -396,6 +416,8 @@ struct State {
     average: Option<Twin>,
     optimizer: ModuleOptimizer,
     device: Device,
+    /// On the CPU: what Burn does on a GPU.
+    layers: Option<Layers>,
     progress: Progress,
 }
 
@@ -448,9 +470,18 @@ fn fresh(order: &Order, sampler: &Sampler, device: &Device) -> Result<State, Tra
         twin,
         average,
         optimizer,
+        layers: layers(recipe, &device).map_err(unlearnable)?,
         device,
         progress,
     })
+}
+
+/// The layers of our own, for the CPU.
+fn layers(recipe: &Recipe, device: &Device) -> Result<Option<Layers>, String> {
+    let on_cpu = device.clone().inner() == Device::flex();
+    on_cpu
+        .then(|| Layers::new(&recipe.network, &recipe.input))
+        .transpose()
 }
 
 fn resume(
@@ -543,38 +574,39 @@ impl State {
             self.optimizer = optimizer(&self.twin, recipe, epoch).load_record(record);
         }
         let head = self.twin.head().map_err(TrainError::Device)?;
-        let embeddings = self
-            .twin
-            .forward(pictures(batch.patches, recipe, &self.device));
-        let plain = embeddings
-            .clone()
-            .into_data()
-            .try_into_vec::<f32>()
-            .map_err(|error| TrainError::Device(format!("{error:?}")))?;
-        let loss = match (&batch.labels, &recipe.objective) {
-            (Labels::Pairs(pairs), _) => loss::pairs(&plain, &head, pairs),
-            (Labels::Classes(classes), objective) => {
-                let (weight, smoothing) = match objective {
-                    Objective::AllPairs {
-                        softmax_weight,
-                        smoothing,
-                        ..
-                    } => (*softmax_weight, *smoothing),
-                    Objective::Pairs { .. } => (0.0, 0.0),
-                };
-                loss::all_pairs(&plain, &head, classes, Softmax { weight, smoothing })
+        let Batch { patches, labels } = batch;
+        let (loss, gradients) = match &self.layers {
+            Some(layers) => {
+                let weights = self.twin.weights().map_err(TrainError::Device)?;
+                let pass = layers.forward(&weights, &patches);
+                let loss = compare(pass.embeddings(), &head, &labels, &recipe.objective);
+                let gradient = layers.backward(&weights, &pass, &loss.embeddings);
+                self.twin.observe(pass.moments());
+                let gradients = self.twin.gradients(gradient, loss.alpha.clone(), loss.bias);
+                (loss, gradients)
+            }
+            None => {
+                let seen = pictures(patches, recipe, &self.device);
+                let embeddings = self.twin.forward(seen);
+                let plain = embeddings
+                    .clone()
+                    .into_data()
+                    .try_into_vec::<f32>()
+                    .map_err(|error| TrainError::Device(format!("{error:?}")))?;
+                let loss = compare(&plain, &head, &labels, &recipe.objective);
+                let gradients = self
+                    .twin
+                    .surrogate(
+                        embeddings,
+                        loss.embeddings.clone(),
+                        loss.alpha.clone(),
+                        loss.bias,
+                    )
+                    .backward();
+                let gradients = GradientsParams::from_grads(gradients, &self.twin);
+                (loss, gradients)
             }
         };
-        let gradients = self
-            .twin
-            .surrogate(
-                embeddings,
-                loss.embeddings.clone(),
-                loss.alpha.clone(),
-                loss.bias,
-            )
-            .backward();
-        let gradients = GradientsParams::from_grads(gradients, &self.twin);
         let twin = self
             .optimizer
             .step(self.rate(recipe), self.twin.clone(), gradients);
@@ -731,6 +763,7 @@ impl State {
             twin,
             average: average.map(|average| average.valid()),
             optimizer,
+            layers: layers(recipe, &device).map_err(|reason| damaged(&reason))?,
             device,
             progress,
         })

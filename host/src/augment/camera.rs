@@ -11,6 +11,7 @@ use onelook_edge::frame::Frame;
 use onelook_edge::locate::{self, Bounds};
 use rand::{Rng, RngExt};
 
+use super::floor;
 use crate::sampler::{Purpose, stream};
 
 /// Width of what the camera sends, in pixels.
@@ -392,8 +393,8 @@ impl Scene {
                 let mut colour = [0.0; 3];
                 if on_card > 0.0 {
                     let cover = self.ink.at(u, v);
-                    let lines = (v * self.ruling.0 + 0.4).rem_euclid(1.0);
-                    let ruled = if lines < 0.06 {
+                    let line = v * self.ruling.0 + 0.4;
+                    let ruled = if line - (floor(line) as f32) < 0.06 {
                         1.0 - self.ruling.1
                     } else {
                         1.0
@@ -430,11 +431,11 @@ impl Scene {
 
     /// Smooth random numbers, -1 to 1.
     fn texture(&self, x: f32, y: f32) -> f32 {
-        let (left, top) = (x.floor(), y.floor());
-        let (fx, fy) = (x - left, y - top);
+        let (left, top) = (floor(x), floor(y));
+        let (fx, fy) = (x - left as f32, y - top as f32);
         let at = |dx: i32, dy: i32| {
-            let column = (left as i32 + dx) as usize % TILE;
-            let row = (top as i32 + dy) as usize % TILE;
+            let column = (left + dx) as usize % TILE;
+            let row = (top + dy) as usize % TILE;
             self.tile[row * TILE + column]
         };
         let upper = at(0, 0) + (at(1, 0) - at(0, 0)) * fx;
@@ -497,10 +498,10 @@ impl Ink {
         if !(x > -1.0 && y > -1.0 && x < self.side[0] as f32 && y < self.side[1] as f32) {
             return 0.0;
         }
-        let (left, top) = (x.floor(), y.floor());
-        let (fx, fy) = (x - left, y - top);
+        let (left, top) = (floor(x), floor(y));
+        let (fx, fy) = (x - left as f32, y - top as f32);
         let at = |dx: i32, dy: i32| {
-            let (column, row) = (left as i32 + dx, top as i32 + dy);
+            let (column, row) = (left + dx, top + dy);
             let inside = (0..self.side[0] as i32).contains(&column)
                 && (0..self.side[1] as i32).contains(&row);
             if inside {
@@ -665,11 +666,29 @@ fn inverted(m: [[f32; 3]; 3]) -> [[f32; 3]; 3] {
 fn defocused(plane: &mut [f32], radius: f32) {
     let half = radius / 2.0;
     for _ in 0..2 {
-        for row in plane.chunks_exact_mut(WIDTH) {
-            box_mean(row, 1, half);
-        }
+        let mut turned = transposed(plane, WIDTH);
+        box_mean(&mut turned, HEIGHT, half);
+        plane.copy_from_slice(&transposed(&turned, HEIGHT));
         box_mean(plane, WIDTH, half);
     }
+}
+
+/// Rows of `width` numbers as columns.
+fn transposed(plane: &[f32], width: usize) -> Vec<f32> {
+    let height = plane.len() / width;
+    let mut turned = vec![0.0; plane.len()];
+    // Square by square, so that neither side leaves the cache.
+    const SQUARE: usize = 16;
+    for top in (0..height).step_by(SQUARE) {
+        for left in (0..width).step_by(SQUARE) {
+            for y in top..height.min(top + SQUARE) {
+                for x in left..width.min(left + SQUARE) {
+                    turned[x * height + y] = plane[y * width + x];
+                }
+            }
+        }
+    }
+    turned
 }
 
 /// The mean over `half` lines to either side, fractions counted; a line is `size` numbers, and the

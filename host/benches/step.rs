@@ -1,0 +1,59 @@
+//! One step's way forward and back through the layers of `compact`, 128 pictures: by ours and by Burn on
+//! the CPU. `cargo bench --workspace --bench step`
+
+#![allow(clippy::unwrap_used)]
+
+use burn::tensor::{Device, Tensor, TensorData};
+use divan::Bencher;
+use onelook::config::Recipe;
+use onelook::layers::Layers;
+use onelook::network::Twin;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+const PICTURES: usize = 128;
+
+fn main() {
+    divan::main();
+}
+
+fn begin() -> (Recipe, Twin, Vec<f32>) {
+    let recipe = Recipe::open("compact").unwrap();
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    let device = Device::flex().autodiff();
+    let twin = Twin::new(&recipe.network, &recipe.input, &mut rng, &device).unwrap();
+    let count = PICTURES * recipe.input.len();
+    let patches = (0..count).map(|_| rng.random()).collect();
+    (recipe, twin, patches)
+}
+
+#[divan::bench]
+fn ours(bencher: Bencher) {
+    let (recipe, twin, patches) = begin();
+    let layers = Layers::new(&recipe.network, &recipe.input).unwrap();
+    bencher.bench(|| {
+        let weights = twin.weights().unwrap();
+        let pass = layers.forward(&weights, &patches);
+        let gradient = layers.backward(&weights, &pass, pass.embeddings());
+        let dims = twin.head().unwrap().alpha.len();
+        twin.gradients(gradient, vec![0.0; dims], 0.0)
+    });
+}
+
+#[divan::bench]
+fn burn(bencher: Bencher) {
+    let (recipe, twin, patches) = begin();
+    let side = recipe.input.side_px;
+    bencher.bench(|| {
+        let data = TensorData::new(patches.clone(), [PICTURES, 1, side, side]);
+        let embeddings = twin.forward(Tensor::from_data(data, &Device::flex().autodiff()));
+        let dims = embeddings.dims()[1];
+        let gradient = embeddings
+            .clone()
+            .into_data()
+            .try_into_vec::<f32>()
+            .unwrap();
+        twin.surrogate(embeddings, gradient, vec![0.0; dims], 0.0)
+            .backward()
+    });
+}
