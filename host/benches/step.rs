@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor, TensorData};
 use divan::Bencher;
 use onelook::config::Recipe;
@@ -31,11 +32,12 @@ fn begin() -> (Recipe, Twin, Vec<f32>) {
 fn ours(bencher: Bencher) {
     let (recipe, twin, patches) = begin();
     let layers = Layers::new(&recipe.network, &recipe.input).unwrap();
+    let dims = twin.head().unwrap().alpha.len();
     bencher.bench(|| {
         let weights = twin.weights().unwrap();
         let pass = layers.forward(&weights, &patches);
         let gradient = layers.backward(&weights, &pass, pass.embeddings());
-        let dims = twin.head().unwrap().alpha.len();
+        twin.observe(pass.moments());
         twin.gradients(gradient, vec![0.0; dims], 0.0)
     });
 }
@@ -43,17 +45,15 @@ fn ours(bencher: Bencher) {
 #[divan::bench]
 fn burn(bencher: Bencher) {
     let (recipe, twin, patches) = begin();
-    let side = recipe.input.side_px;
+    let (channels, side) = (recipe.input.channels, recipe.input.side_px);
+    let dims = twin.head().unwrap().alpha.len();
     bencher.bench(|| {
-        let data = TensorData::new(patches.clone(), [PICTURES, 1, side, side]);
+        let data = TensorData::new(patches.clone(), [PICTURES, channels, side, side]);
         let embeddings = twin.forward(Tensor::from_data(data, &Device::flex().autodiff()));
-        let dims = embeddings.dims()[1];
-        let gradient = embeddings
-            .clone()
-            .into_data()
-            .try_into_vec::<f32>()
-            .unwrap();
-        twin.surrogate(embeddings, gradient, vec![0.0; dims], 0.0)
-            .backward()
+        let gradient = embeddings.clone().into_data().try_into_vec().unwrap();
+        let found = twin
+            .surrogate(embeddings, gradient, vec![0.0; dims], 0.0)
+            .backward();
+        GradientsParams::from_grads(found, &twin)
     });
 }

@@ -405,7 +405,7 @@ impl NetworkSpec {
     /// What flows between the layers for this input.
     ///
     /// # Errors
-    /// In words, where a filter is larger than what it looks at.
+    /// In words, where a filter is larger than what it looks at, or a number is none that makes sense.
     pub fn shapes(&self, input: &InputSpec) -> Result<Shapes, String> {
         if self.blocks.is_empty() {
             return Err("network.blocks is empty".to_owned());
@@ -418,6 +418,12 @@ impl NetworkSpec {
                     "block {i}: filters, kernel and pool are at least 1"
                 ));
             }
+            if block.padding > input.side_px {
+                return Err(format!(
+                    "block {i}: padding is at most the side of the input, {}",
+                    input.side_px
+                ));
+            }
             side = (side + 2 * block.padding + 1)
                 .checked_sub(block.kernel)
                 .map_or(0, |conv| conv / block.pool);
@@ -425,6 +431,9 @@ impl NetworkSpec {
                 return Err(format!("block {i}: nothing is left of the picture"));
             }
             planes.push((block.filters, side));
+        }
+        if self.linear_sigmoid == Some(0) {
+            return Err("linear_sigmoid is at least 1, or absent".to_owned());
         }
         let flat = planes
             .last()

@@ -1,9 +1,6 @@
 //! Measures a model file as the device would use it: its own preprocessing, model and gallery. An
 //! episode is a gallery: enroll the support, identify the queries. Knows nothing of training.
 
-use std::num::NonZero;
-use std::thread;
-
 use onelook_edge::config::Config;
 use onelook_edge::frame::Frame;
 use onelook_edge::gallery::Gallery;
@@ -11,6 +8,7 @@ use onelook_edge::head::Head;
 use onelook_edge::model::{Model, ModelError};
 use onelook_edge::preprocess::{self, patch};
 use onelook_edge::quality;
+use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::augment::camera::{self, Session};
@@ -344,31 +342,15 @@ pub fn through(camera: Option<Seen>) -> String {
 
 /// In order, on all cores.
 fn embed(model: &Model, frames: &[(&Frame, String)]) -> Result<Vec<Vec<f32>>, EvalError> {
-    let threads = thread::available_parallelism().map_or(1, NonZero::get);
-    let share = frames.len().div_ceil(threads).max(1);
     let one = |(frame, source): &(&Frame, String)| {
         let patch = patch(frame, &model.card().input).map_err(|_| EvalError::Blank {
             source_name: source.clone(),
         })?;
         Ok(model.embed(&patch)?)
     };
-    let shares: Vec<Result<Vec<_>, EvalError>> = thread::scope(|scope| {
-        let workers: Vec<_> = frames
-            .chunks(share)
-            .map(|chunk| scope.spawn(move || chunk.iter().map(one).collect()))
-            .collect();
-        let join = |worker: thread::ScopedJoinHandle<'_, Result<Vec<_>, EvalError>>| {
-            worker
-                .join()
-                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        };
-        workers.into_iter().map(join).collect()
-    });
-    let mut rows = Vec::with_capacity(frames.len());
-    for share in shares {
-        rows.extend(share?);
-    }
-    Ok(rows)
+    // All, so that of several blank pictures always the first is named.
+    let rows: Vec<_> = frames.par_iter().map(one).collect();
+    rows.into_iter().collect()
 }
 
 /// Random trials, seeded; see [`sampler::trials`]. The class nearest by `rule` is the answer.

@@ -3,9 +3,9 @@
 //! `network` and is what this is tested against, nor of losses and optimizers.
 //!
 //! Inside, pictures are [count, side, side, channels]: what lies under a row of a filter is one run of
-//! numbers, and a convolution a product of matrices (Chellapilla et al. 2006, section 3). Work is split
-//! by pictures, so many at a time whatever the number of cores, and sums are taken in their order: the
-//! result depends on neither.
+//! numbers, and a convolution a product of matrices (Chellapilla, Puri and Simard 2006). Work is cut into
+//! parts of one size whatever the number of cores, and their sums are added in order: the result does not
+//! depend on how many cores there are.
 
 mod product;
 
@@ -24,7 +24,10 @@ const PICTURES: usize = 8;
 /// Rows of a product: enough to be worth the packing of the filters, few enough to stay in the cache.
 const ROWS: usize = 256;
 
-/// Numbers of a linear layer that one thread computes at a time.
+/// Places of a channel whose sums one thread takes at a time.
+const PLACES: usize = 2048;
+
+/// Units or inputs of a linear layer that one thread takes at a time.
 const UNITS: usize = 64;
 
 /// The weights of the layers below the head, or their gradient.
@@ -88,7 +91,7 @@ struct Layer {
 }
 
 /// A batch on its way through the layers: what the way back needs.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Pass {
     count: usize,
     /// What each block saw, and at the end what the last one gave.
@@ -100,7 +103,7 @@ pub struct Pass {
     embeddings: Vec<f32>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Kept {
     /// The largest number of each window, before the normalisation.
     pooled: Vec<f32>,
@@ -142,26 +145,30 @@ impl Layers {
     /// If the weights are those of other layers.
     pub fn forward(&self, weights: &Weights, patches: &[f32]) -> Pass {
         let first = &self.blocks[0];
-        let count = patches.len() / (first.channels * first.side * first.side);
-        let mut seen = vec![channels_last(patches, first.channels, first.side)];
+        let picture = first.channels * first.side * first.side;
+        assert!(patches.len().is_multiple_of(picture), "whole patches");
+        assert_eq!(self.blocks.len(), weights.blocks.len(), "blocks");
+        let count = patches.len() / picture;
+        let mut x = transposed(patches, first.channels, first.side * first.side);
+        let mut seen = Vec::new();
         let mut blocks = Vec::new();
         for (layer, weights) in self.blocks.iter().zip(&weights.blocks) {
-            let input = seen.last().map(Vec::as_slice).unwrap_or_default();
-            let (pooled, winners) = layer.convolve(&weights.weight, input, count);
+            let (pooled, winners) = layer.convolve(&weights.weight, &x, count);
             let moments = weights
                 .scale
                 .as_ref()
                 .map(|_| moments(&pooled, layer.filters));
-            seen.push(layer.activate(weights, moments.as_ref(), &pooled));
+            let y = layer.activate(weights, moments.as_ref(), &pooled);
+            seen.push(std::mem::replace(&mut x, y));
             blocks.push(Kept {
                 pooled,
                 winners,
                 moments,
             });
         }
+        seen.push(x);
         let (channels, side) = self.last;
-        let output = seen.last().map(Vec::as_slice).unwrap_or_default();
-        let flat = channels_first(output, channels, side);
+        let flat = transposed(&seen[self.blocks.len()], side * side, channels);
         let embeddings = match &weights.linear {
             Some(linear) => linear.forward(&flat),
             None => flat.clone(),
@@ -180,6 +187,7 @@ impl Layers {
     /// # Panics
     /// If the weights are not those of the pass.
     pub fn backward(&self, weights: &Weights, pass: &Pass, gradient: &[f32]) -> Weights {
+        assert_eq!(gradient.len(), pass.embeddings.len(), "a gradient");
         let (linear, flat) = match &weights.linear {
             Some(linear) => {
                 let (of_weights, of_input) = linear.backward(pass, gradient);
@@ -188,12 +196,13 @@ impl Layers {
             None => (None, gradient.to_vec()),
         };
         let (channels, side) = self.last;
-        let mut gradient = channels_last(&flat, channels, side);
+        let mut gradient = transposed(&flat, channels, side * side);
         let mut blocks = Vec::new();
         for (at, (layer, weights)) in self.blocks.iter().zip(&weights.blocks).enumerate().rev() {
             let kept = &pass.blocks[at];
-            let (scale, shift) = layer.deactivate(weights, kept, &pass.seen[at + 1], &mut gradient);
-            let (weight, of_input) = layer.convolve_back(
+            let (scale, shift) =
+                layer.activate_backward(weights, kept, &pass.seen[at + 1], &mut gradient);
+            let (weight, of_input) = layer.convolve_backward(
                 &weights.weight,
                 &pass.seen[at],
                 &kept.winners,
@@ -295,22 +304,25 @@ impl Layer {
             .par_chunks_mut(PICTURES * size)
             .zip(winners.par_chunks_mut(PICTURES * size))
             .zip(input.par_chunks(PICTURES * self.side * self.side * self.channels));
-        let room = || (Vec::new(), Vec::new());
-        parts.for_each_init(room, |(fields, convolved), ((pooled, winners), input)| {
-            let pictures = pooled.len() / size;
-            convolved.resize(pictures * self.out * self.out * self.filters, 0.0);
-            let view = self.view(input);
-            view.tiles(fields, |rows, fields| {
-                let into = rows.start * self.filters..rows.end * self.filters;
-                product(
-                    &mut convolved[into],
-                    Matrix::rows(fields, self.field()),
-                    Matrix::rows(&filters, self.filters),
-                    false,
-                );
-            });
-            self.pool(convolved, pooled, winners);
-        });
+        let scratch = || (Vec::new(), Vec::new());
+        parts.for_each_init(
+            scratch,
+            |(fields, convolved), ((pooled, winners), input)| {
+                let pictures = pooled.len() / size;
+                convolved.resize(pictures * self.out * self.out * self.filters, 0.0);
+                let view = self.view(input);
+                view.tiles(fields, |rows, fields| {
+                    let into = rows.start * self.filters..rows.end * self.filters;
+                    product(
+                        &mut convolved[into],
+                        Matrix::rows(fields, self.field()),
+                        Matrix::rows(&filters, self.filters),
+                        false,
+                    );
+                });
+                self.pool(convolved, pooled, winners);
+            },
+        );
         (pooled, winners)
     }
 
@@ -325,7 +337,7 @@ impl Layer {
             for candidate in 1..self.pool * self.pool {
                 let run = &convolved[self.run_of_window(at, candidate)..][..self.filters];
                 for ((largest, winner), &value) in largest.iter_mut().zip(&mut *winner).zip(run) {
-                    let larger = value > *largest;
+                    let larger = value > *largest || value.is_nan();
                     *largest = if larger { value } else { *largest };
                     *winner = if larger { candidate as u32 } else { *winner };
                 }
@@ -366,7 +378,9 @@ impl Layer {
                     .zip(x.chunks_exact(self.filters));
                 for (y, x) in rows {
                     for (((y, x), scale), shift) in y.iter_mut().zip(x).zip(&scale).zip(&shift) {
-                        *y = (x * scale + shift).max(0.0);
+                        // Unlike `max`, lets through what is no number: a run that fails must be seen to.
+                        let z = x * scale + shift;
+                        *y = if z < 0.0 { 0.0 } else { z };
                     }
                 }
             });
@@ -375,7 +389,7 @@ impl Layer {
 
     /// Turns the gradient of what the block gave, `output`, into that of what it pooled, and gives those of
     /// the scale and the shift (Ioffe and Szegedy 2015, section 3).
-    fn deactivate(
+    fn activate_backward(
         &self,
         weights: &BlockWeights,
         kept: &Kept,
@@ -461,7 +475,7 @@ impl Layer {
     }
 
     /// The gradients of the filters and, where asked, of the input, from that of what was pooled.
-    fn convolve_back(
+    fn convolve_backward(
         &self,
         weight: &[f32],
         input: &[f32],
@@ -469,7 +483,7 @@ impl Layer {
         gradient: &[f32],
         input_too: bool,
     ) -> (Vec<f32>, Vec<f32>) {
-        let turned = self.turned_rows(weight);
+        let turned = input_too.then(|| self.turned_rows(weight));
         let size = self.pooled * self.pooled * self.filters;
         let input_size = self.side * self.side * self.channels;
         let mut of_input = vec![0.0; if input_too { input.len() } else { 0 }];
@@ -480,14 +494,14 @@ impl Layer {
             .zip(input.chunks(PICTURES * input_size))
             .map(|part| (part, into.next()))
             .collect();
-        let room = || (Vec::new(), Vec::new());
+        let scratch = || (Vec::new(), Vec::new());
         let of_filters: Vec<Vec<f32>> = parts
             .into_par_iter()
             .map_init(
-                room,
+                scratch,
                 |(fields, convolved), (((gradient, winners), input), of_input)| {
                     let pictures = gradient.len() / size;
-                    convolved.clear();
+                    // What no window covers stays 0.
                     convolved.resize(pictures * self.out * self.out * self.filters, 0.0);
                     self.unpool(gradient, winners, convolved);
                     let mut of_filters = vec![0.0; weight.len()];
@@ -501,7 +515,7 @@ impl Layer {
                             true,
                         );
                     });
-                    if let Some(of_input) = of_input {
+                    if let (Some(of_input), Some(turned)) = (of_input, &turned) {
                         let view = View {
                             numbers: convolved,
                             channels: self.filters,
@@ -515,7 +529,7 @@ impl Layer {
                             product(
                                 &mut of_input[into],
                                 Matrix::rows(fields, self.kernel * self.kernel * self.filters),
-                                Matrix::rows(&turned, self.channels),
+                                Matrix::rows(turned, self.channels),
                                 false,
                             );
                         });
@@ -538,7 +552,7 @@ impl Layer {
         (of_weight, of_input)
     }
 
-    /// Each gradient to the one of its window that was largest; `convolved` is all zeros before.
+    /// Each gradient to the one of its window that was largest; places under no window are left as they are.
     fn unpool(&self, gradient: &[f32], winners: &[u32], convolved: &mut [f32]) {
         let runs = gradient
             .chunks_exact(self.filters)
@@ -681,21 +695,16 @@ impl LinearWeights {
                 let weight = Matrix::rows(weight, units);
                 product(of_input, weight, of_sums.transposed(), false);
             });
-        let mut turned = vec![0.0; of_input.len()];
-        for (input, row) in of_input.chunks_exact(pass.count).enumerate() {
-            for (picture, g) in row.iter().enumerate() {
-                turned[picture * inputs + input] = *g;
-            }
-        }
         let bias = bias.into_iter().map(|sum| sum as f32).collect();
-        (LinearWeights { weight, bias }, turned)
+        let of_input = transposed(&of_input, inputs, pass.count);
+        (LinearWeights { weight, bias }, of_input)
     }
 }
 
 /// Mean and variance of each channel.
 fn moments(x: &[f32], channels: usize) -> Moments {
     // A part is whole runs of all channels, whatever their number.
-    let parts = x.par_chunks(channels * 2048).map(|x| {
+    let parts = x.par_chunks(channels * PLACES).map(|x| {
         let (mut sum, mut square) = (vec![0.0f64; channels], vec![0.0f64; channels]);
         for run in x.chunks_exact(channels) {
             for ((sum, square), &x) in sum.iter_mut().zip(&mut square).zip(run) {
@@ -721,24 +730,13 @@ fn moments(x: &[f32], channels: usize) -> Moments {
     found
 }
 
-/// [count, channels, side, side] as [count, side, side, channels].
-fn channels_last(planes: &[f32], channels: usize, side: usize) -> Vec<f32> {
-    let area = side * side;
-    let mut turned = Vec::with_capacity(planes.len());
-    for planes in planes.chunks_exact(channels * area) {
-        let places = 0..area;
-        turned.extend(places.flat_map(|at| (0..channels).map(move |c| planes[c * area + at])));
-    }
-    turned
-}
-
-/// [count, side, side, channels] as [count, channels, side, side].
-fn channels_first(pictures: &[f32], channels: usize, side: usize) -> Vec<f32> {
-    let area = side * side;
-    let mut turned = Vec::with_capacity(pictures.len());
-    for picture in pictures.chunks_exact(channels * area) {
-        let planes = 0..channels;
-        turned.extend(planes.flat_map(|c| (0..area).map(move |at| picture[at * channels + c])));
+/// Matrices of `rows` x `columns`, one after another, each with rows and columns exchanged.
+fn transposed(matrices: &[f32], rows: usize, columns: usize) -> Vec<f32> {
+    let mut turned = Vec::with_capacity(matrices.len());
+    for matrix in matrices.chunks_exact(rows * columns) {
+        for column in 0..columns {
+            turned.extend(matrix[column..].iter().step_by(columns));
+        }
     }
     turned
 }
@@ -746,7 +744,7 @@ fn channels_first(pictures: &[f32], channels: usize, side: usize) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Init, Recipe};
+    use crate::config::Recipe;
     use crate::network::Twin;
     use burn::optim::GradientsParams;
     use burn::tensor::{Device, Tensor, TensorData};
@@ -784,56 +782,71 @@ mod tests {
         }
     }
 
-    /// Odd sides, windows that leave a rest, more padding than a filter is wide, pictures that are no
-    /// multiple of what a thread takes.
-    fn networks() -> [(Vec<Block>, Option<usize>, usize); 3] {
+    /// (blocks, linear layer, channels, side): odd sides, windows that leave a rest, more padding than a
+    /// filter is wide, colours.
+    type Network = (Vec<Block>, Option<usize>, usize, usize);
+
+    fn networks() -> [Network; 3] {
         let normal = vec![block(5, 3, 1, 2, true), block(7, 3, 1, 2, true)];
         let plain = vec![block(4, 4, 0, 2, false), block(6, 2, 0, 1, false)];
-        let mixed = vec![block(3, 2, 3, 3, true), block(5, 1, 0, 1, false)];
+        let mixed = vec![block(3, 1, 0, 1, false), block(5, 2, 3, 3, true)];
         [
-            (normal, None, 13),
-            (plain, Some(70), 12),
-            (mixed, Some(9), 11),
+            (normal, None, 1, 13),
+            (plain, Some(70), 3, 12),
+            (mixed, Some(9), 1, 11),
         ]
+    }
+
+    fn recipe((blocks, linear_sigmoid, channels, side_px): Network) -> (NetworkSpec, InputSpec) {
+        let compact = Recipe::open("compact").unwrap();
+        let spec = NetworkSpec {
+            blocks,
+            linear_sigmoid,
+            ..compact.network
+        };
+        let input = InputSpec {
+            channels,
+            side_px,
+            ..compact.input
+        };
+        (spec, input)
+    }
+
+    fn twin(spec: &NetworkSpec, input: &InputSpec, device: &Device) -> Twin {
+        Twin::new(spec, input, &mut ChaCha8Rng::seed_from_u64(5), device).unwrap()
+    }
+
+    /// Random pictures, the last of them blank as paper is: all its windows are ties.
+    fn pictures(count: usize, input: &InputSpec) -> Vec<f32> {
+        let mut patches = random(count * input.len(), &mut ChaCha8Rng::seed_from_u64(6));
+        patches[(count - 1) * input.len()..].fill(0.25);
+        patches
     }
 
     #[test]
     fn embeddings_and_gradients_are_those_of_burn() {
-        for (blocks, linear_sigmoid, side_px) in networks() {
-            let recipe = Recipe::open("compact").unwrap();
-            let spec = NetworkSpec {
-                blocks,
-                linear_sigmoid,
-                alpha_non_negative: true,
-                init: Init::He,
-            };
-            let input = InputSpec {
-                side_px,
-                ..recipe.input
-            };
-            let mut rng = ChaCha8Rng::seed_from_u64(5);
+        for network in networks() {
+            let (spec, input) = recipe(network);
             let device = Device::flex().autodiff();
-            let twin = Twin::new(&spec, &input, &mut rng, &device).unwrap();
-            let ours =
-                Twin::new(&spec, &input, &mut ChaCha8Rng::seed_from_u64(5), &device).unwrap();
+            let (burns, ours) = (twin(&spec, &input, &device), twin(&spec, &input, &device));
             let count = PICTURES + 3;
-            let patches = random(count * side_px * side_px, &mut rng);
+            let patches = pictures(count, &input);
 
-            let shape = [count, 1, side_px, side_px];
+            let shape = [count, input.channels, input.side_px, input.side_px];
             let seen = Tensor::from_data(TensorData::new(patches.clone(), shape), &device);
-            let embeddings = twin.forward(seen);
+            let embeddings = burns.forward(seen);
             let dims = embeddings.dims()[1];
-            let gradient = random(count * dims, &mut rng);
+            let gradient = random(count * dims, &mut ChaCha8Rng::seed_from_u64(7));
             let expected = embeddings
                 .clone()
                 .into_data()
                 .try_into_vec::<f32>()
                 .unwrap();
-            let of_burn = twin
+            let of_burn = burns
                 .surrogate(embeddings, gradient.clone(), vec![0.5; dims], 0.25)
                 .backward();
-            let of_burn = GradientsParams::from_grads(of_burn, &twin);
-            let of_burn = twin.plain_gradients(&of_burn);
+            let of_burn = GradientsParams::from_grads(of_burn, &burns);
+            let of_burn = burns.plain_gradients(&of_burn);
 
             let layers = Layers::new(&spec, &input).unwrap();
             let weights = ours.weights().unwrap();
@@ -858,7 +871,7 @@ mod tests {
             let told = ours.gradients(found.clone(), vec![0.5; dims], 0.25);
             assert_eq!(ours.plain_gradients(&told), found);
             ours.observe(pass.moments());
-            let (ours, burns) = (ours.plain(&spec).unwrap(), twin.plain(&spec).unwrap());
+            let (ours, burns) = (ours.plain(&spec).unwrap(), burns.plain(&spec).unwrap());
             for (ours, burns) in ours.blocks.iter().zip(&burns.blocks) {
                 assert_near(&ours.weight, &burns.weight, "folded weights");
                 assert_near(&ours.bias, &burns.bias, "folded biases");
@@ -868,29 +881,31 @@ mod tests {
 
     #[test]
     fn the_number_of_threads_changes_no_bit() {
-        let (blocks, linear_sigmoid, side_px) = networks()[0].clone();
-        let recipe = Recipe::open("compact").unwrap();
-        let spec = NetworkSpec {
-            blocks,
-            linear_sigmoid,
-            ..recipe.network
-        };
-        let input = InputSpec {
-            side_px,
-            ..recipe.input
-        };
-        let mut rng = ChaCha8Rng::seed_from_u64(6);
-        let twin = Twin::new(&spec, &input, &mut rng, &Device::flex()).unwrap();
-        let weights = twin.weights().unwrap();
-        let patches = random(5 * PICTURES * side_px * side_px, &mut rng);
-        let layers = Layers::new(&spec, &input).unwrap();
-        let with = |threads: usize| {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
-            pool.unwrap().install(|| {
-                let pass = layers.forward(&weights, &patches);
-                layers.backward(&weights, &pass, pass.embeddings())
-            })
-        };
-        assert_eq!(with(1), with(3));
+        for network in networks() {
+            let (spec, input) = recipe(network);
+            let weights = twin(&spec, &input, &Device::flex()).weights().unwrap();
+            let patches = pictures(5 * PICTURES, &input);
+            let layers = Layers::new(&spec, &input).unwrap();
+            let with = |threads: usize| {
+                let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build();
+                pool.unwrap().install(|| {
+                    let pass = layers.forward(&weights, &patches);
+                    layers.backward(&weights, &pass, pass.embeddings())
+                })
+            };
+            assert_eq!(with(1), with(3));
+        }
+    }
+
+    #[test]
+    fn what_is_no_number_is_seen_in_the_embedding() {
+        for network in networks() {
+            let (spec, input) = recipe(network);
+            let mut weights = twin(&spec, &input, &Device::flex()).weights().unwrap();
+            weights.blocks[0].weight[0] = f32::NAN;
+            let layers = Layers::new(&spec, &input).unwrap();
+            let pass = layers.forward(&weights, &pictures(2, &input));
+            assert!(pass.embeddings().iter().any(|x| x.is_nan()));
+        }
     }
 }

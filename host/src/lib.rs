@@ -2,7 +2,7 @@
 //!
 //! The journey of a training run: `config` says what, `dataset` (or `glyphs`) gives pictures,
 //! `sampler` draws batches, `augment` distorts them, the device's own `preprocess` turns them into
-//! input, `network` embeds (on the CPU by the `layers` of its own), `loss` compares, `train` steps, validates
+//! input, `network` embeds (on the CPU by our own `layers`), `loss` compares, `train` steps, validates
 //! and keeps checkpoints.
 //! Then `quantize`, `graph` and `export` make one model file, whose p `calibrate` makes a probability
 //! and whose thresholds `points` sets with their intervals. `eval` and `openset` measure it with the

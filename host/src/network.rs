@@ -1,5 +1,6 @@
 //! One twin and the head, in Burn: pictures in, embeddings out, weights as plain numbers for the
-//! export. Knows tensors: nothing of data, schedules or files.
+//! export and for the `layers` that compute on the CPU, and these layers' gradient for an optimizer. Knows
+//! tensors: nothing of data, schedules or files.
 
 use burn::module::{Module, Param, ParamId, RunningState};
 use burn::nn::{BatchNorm, BatchNormConfig};
@@ -232,35 +233,38 @@ impl Twin {
     }
 
     /// A gradient of [`Self::weights`] and of the head, for an optimizer of this twin.
-    pub fn gradients(&self, of: Weights, alpha: Vec<f32>, bias: f32) -> GradientsParams {
-        let device = self.device().inner();
-        let mut gradients = GradientsParams::new();
-        for (block, of) in self.blocks.iter().zip(of.blocks) {
-            let one =
-                |param: &Param<Tensor<1>>, of| (param.id, given(of, param.val().dims(), &device));
-            gradients.register(
-                block.weight.id,
-                given(of.weight, block.weight.val().dims(), &device),
-            );
+    ///
+    /// # Panics
+    /// If it is that of another twin.
+    pub fn gradients(&self, gradient: Weights, alpha: Vec<f32>, bias: f32) -> GradientsParams {
+        fn tell<const D: usize>(
+            told: &mut GradientsParams,
+            param: &Param<Tensor<D>>,
+            gradient: Vec<f32>,
+        ) {
+            let value = param.val();
+            let gradient = given(gradient, value.dims(), &value.device().inner());
+            told.register(param.id, gradient);
+        }
+        let mut told = GradientsParams::new();
+        assert_eq!(self.blocks.len(), gradient.blocks.len(), "blocks");
+        for (block, gradient) in self.blocks.iter().zip(gradient.blocks) {
+            tell(&mut told, &block.weight, gradient.weight);
             if let Some(bias) = &block.bias {
-                let (id, of) = one(bias, of.shift);
-                gradients.register(id, of);
-            } else if let (Some(norm), Some(scale)) = (&block.norm, of.scale) {
-                for (id, of) in [one(&norm.gamma, scale), one(&norm.beta, of.shift)] {
-                    gradients.register(id, of);
-                }
+                tell(&mut told, bias, gradient.shift);
+            } else if let Some(norm) = &block.norm {
+                tell(&mut told, &norm.beta, gradient.shift);
+                let scale = gradient.scale.unwrap_or_default();
+                tell(&mut told, &norm.gamma, scale);
             }
         }
-        if let (Some(linear), Some(of)) = (&self.linear, of.linear) {
-            let weight = given(of.weight, linear.weight.val().dims(), &device);
-            gradients.register(linear.weight.id, weight);
-            let bias = given(of.bias, linear.bias.val().dims(), &device);
-            gradients.register(linear.bias.id, bias);
+        if let (Some(linear), Some(gradient)) = (&self.linear, gradient.linear) {
+            tell(&mut told, &linear.weight, gradient.weight);
+            tell(&mut told, &linear.bias, gradient.bias);
         }
-        let alpha = given(alpha, self.alpha.val().dims(), &device);
-        gradients.register(self.alpha.id, alpha);
-        gradients.register(self.bias.id, given(vec![bias], [1], &device));
-        gradients
+        tell(&mut told, &self.alpha, alpha);
+        tell(&mut told, &self.bias, vec![bias]);
+        told
     }
 
     /// What Burn found the gradient of [`Self::weights`] to be.

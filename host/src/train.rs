@@ -416,7 +416,7 @@ struct State {
     average: Option<Twin>,
     optimizer: ModuleOptimizer,
     device: Device,
-    /// On the CPU: what Burn does on a GPU.
+    /// What computes on the CPU; none where Burn does, on a GPU.
     layers: Option<Layers>,
     progress: Progress,
 }
@@ -470,14 +470,14 @@ fn fresh(order: &Order, sampler: &Sampler, device: &Device) -> Result<State, Tra
         twin,
         average,
         optimizer,
-        layers: layers(recipe, &device).map_err(unlearnable)?,
+        layers: cpu_layers(recipe, &device).map_err(unlearnable)?,
         device,
         progress,
     })
 }
 
-/// The layers of our own, for the CPU.
-fn layers(recipe: &Recipe, device: &Device) -> Result<Option<Layers>, String> {
+/// Our own layers, where the device is the CPU.
+fn cpu_layers(recipe: &Recipe, device: &Device) -> Result<Option<Layers>, String> {
     let on_cpu = device.clone().inner() == Device::flex();
     on_cpu
         .then(|| Layers::new(&recipe.network, &recipe.input))
@@ -763,7 +763,7 @@ impl State {
             twin,
             average: average.map(|average| average.valid()),
             optimizer,
-            layers: layers(recipe, &device).map_err(|reason| damaged(&reason))?,
+            layers: cpu_layers(recipe, &device).map_err(|reason| damaged(&reason))?,
             device,
             progress,
         })

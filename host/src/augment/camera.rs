@@ -3,13 +3,12 @@
 //! Trains models and measures them. Knows frames and random numbers: nothing of networks or labels.
 
 use std::fmt;
-use std::num::NonZero;
-use std::thread;
 
 use image::codecs::jpeg::JpegEncoder;
 use onelook_edge::frame::Frame;
 use onelook_edge::locate::{self, Bounds};
 use rand::{Rng, RngExt};
+use rayon::prelude::*;
 
 use super::floor;
 use crate::sampler::{Purpose, stream};
@@ -793,7 +792,6 @@ pub fn photographs<T: Send>(
     looks: u64,
     of: impl Fn(Shot) -> Option<T> + Sync,
 ) -> Vec<Option<T>> {
-    let of = &of;
     let one = |(number, drawing): (usize, &&Frame)| {
         (0..looks).find_map(|look| {
             let index = number as u64 | look << 40;
@@ -805,26 +803,7 @@ pub fn photographs<T: Send>(
             of(photograph(drawing, &conditions, &mut rng)?)
         })
     };
-    let threads = thread::available_parallelism().map_or(1, NonZero::get);
-    let share = drawings.len().div_ceil(threads).max(1);
-    thread::scope(|scope| {
-        let workers: Vec<_> = drawings
-            .chunks(share)
-            .enumerate()
-            .map(|(nth, chunk)| {
-                let numbered = (nth * share..).zip(chunk);
-                scope.spawn(move || numbered.map(one).collect::<Vec<_>>())
-            })
-            .collect();
-        workers
-            .into_iter()
-            .flat_map(|worker| {
-                worker
-                    .join()
-                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-            })
-            .collect()
-    })
+    drawings.par_iter().enumerate().map(one).collect()
 }
 
 #[cfg(test)]

@@ -64,12 +64,17 @@ impl<'a> Matrix<'a> {
 /// Writes left x right into `into`, rows one after another, or with `add` adds it to what is there.
 ///
 /// # Panics
-/// If the shapes do not fit.
+/// If the shapes do not fit, or a matrix is empty.
 pub fn product(into: &mut [f32], left: Matrix<'_>, right: Matrix<'_>, add: bool) {
     let (m, n, k) = (left.rows, right.columns, left.columns);
     assert_eq!(k, right.rows, "inner sides");
-    assert_eq!(into.len(), m * n, "a product of {m} rows and {n} columns");
+    assert_eq!(
+        Some(into.len()),
+        m.checked_mul(n),
+        "a product of {m} rows and {n} columns"
+    );
     for matrix in [left, right] {
+        assert!(matrix.rows > 0 && matrix.columns > 0, "an empty matrix");
         let last =
             (matrix.rows - 1) * matrix.row_stride + (matrix.columns - 1) * matrix.column_stride;
         assert!(last < matrix.numbers.len(), "a matrix beyond its numbers");
@@ -121,14 +126,15 @@ mod tests {
 
     #[test]
     fn products_equal_the_sums_of_their_terms_however_the_matrices_lie() {
-        for (m, k, n) in [(1, 1, 1), (3, 2, 5), (17, 9, 33), (64, 130, 31)] {
+        for (m, k, n) in [(1, 1, 1), (1, 9, 5), (5, 9, 1), (17, 9, 33), (64, 130, 31)] {
             let whole = |count: usize, step: usize| -> Vec<f32> {
                 (0..count).map(|i| ((i * step) % 7) as f32 - 3.0).collect()
             };
             let (a, b) = (whole(m * k, 3), whole(k * n, 5));
             let (across, down) = (Matrix::rows(&a, k), Matrix::rows(&a, m).transposed());
             let right = Matrix::rows(&b, n);
-            for left in [across, down] {
+            let turned = Matrix::rows(&b, k).transposed();
+            for (left, right) in [(across, right), (down, right), (across, turned)] {
                 let mut found = vec![f32::NAN; m * n];
                 product(&mut found, left, right, false);
                 let expected = scalar(left, right);

@@ -9,9 +9,6 @@
 //! proof; and there no more trials count than pictures that can be looked for, however often a
 //! random trial took them (for strangers: than pictures times the classes that they may be taken for).
 
-use std::num::NonZero;
-use std::thread;
-
 use onelook_edge::frame::Frame;
 use onelook_edge::head::Head;
 use onelook_edge::model::OperatingPoint;
@@ -19,6 +16,7 @@ use onelook_edge::preprocess::{InputSpec, keepsake, patch};
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::dataset::Dataset;
@@ -410,18 +408,10 @@ impl<'a> Held<'a> {
         }
         let count = rows.len();
         let mut distances = vec![0.0; count * count];
-        let (rows, share) = (rows.as_slice(), count.div_ceil(threads()).max(1));
-        thread::scope(|scope| {
-            let shares = distances.chunks_mut((share * count).max(1));
-            for (part, out) in shares.enumerate() {
-                scope.spawn(move || {
-                    for (i, line) in out.chunks_exact_mut(count).enumerate() {
-                        let a = rows[part * share + i];
-                        for (distance, b) in line.iter_mut().zip(rows) {
-                            *distance = head.distance(a, b);
-                        }
-                    }
-                });
+        let lines = distances.par_chunks_mut(count.max(1)).zip(&rows);
+        lines.for_each(|(line, a)| {
+            for (distance, b) in line.iter_mut().zip(&rows) {
+                *distance = head.distance(a, b);
             }
         });
         Self {
@@ -788,19 +778,7 @@ impl<'a> Held<'a> {
         (eer, eer_threshold): (f64, f32),
     ) -> (Det, Vec<Rates>) {
         let rates_of = |times: &Vec<u32>| self.rates(bins, grid.len(), times, within_group);
-        let share = draws.len().div_ceil(threads()).max(1);
-        let redrawn: Vec<Rates> = thread::scope(|scope| {
-            let workers: Vec<_> = draws
-                .chunks(share)
-                .map(|some| scope.spawn(move || some.iter().filter_map(rates_of).collect()))
-                .collect();
-            let join = |worker: thread::ScopedJoinHandle<'_, Vec<Rates>>| {
-                worker
-                    .join()
-                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-            };
-            workers.into_iter().flat_map(join).collect()
-        });
+        let redrawn: Vec<Rates> = draws.par_iter().filter_map(rates_of).collect();
         let points: Vec<DetPoint> = match rates_of(&vec![1; self.classes.len()]) {
             Some(rates) => grid
                 .iter()
@@ -1263,10 +1241,6 @@ fn percentiles(mut values: Vec<f64>) -> Option<[f64; 2]> {
     values.sort_by(f64::total_cmp);
     let at = |part: f64| values[(part * (values.len() - 1) as f64).round() as usize];
     Some([at(0.025), at(0.975)])
-}
-
-fn threads() -> usize {
-    thread::available_parallelism().map_or(1, NonZero::get)
 }
 
 #[cfg(test)]
