@@ -9,10 +9,10 @@
 
 mod product;
 
+use onelook_edge::preprocess::InputSpec;
 use rayon::prelude::*;
 
 use crate::config::{Block, NetworkSpec};
-use onelook_edge::preprocess::InputSpec;
 use product::{Matrix, product};
 
 /// What batch normalisation adds to a variance.
@@ -254,8 +254,12 @@ impl Layer {
     /// The filters as a matrix [kernel x kernel x channels, filters].
     fn filter_rows(&self, weight: &[f32]) -> Vec<f32> {
         self.arranged(weight, |filter, channel, y, x| {
-            ((y * self.kernel + x) * self.channels + channel) * self.filters + filter
+            self.place_in_rows(filter, channel, y, x)
         })
+    }
+
+    fn place_in_rows(&self, filter: usize, channel: usize, y: usize, x: usize) -> usize {
+        ((y * self.kernel + x) * self.channels + channel) * self.filters + filter
     }
 
     /// The filters turned by half a turn, as a matrix [kernel x kernel x filters, channels].
@@ -546,8 +550,7 @@ impl Layer {
         }
         let mut of_weight = vec![0.0; weight.len()];
         self.each_weight(|to, filter, channel, y, x| {
-            of_weight[to] =
-                rows[((y * self.kernel + x) * self.channels + channel) * self.filters + filter];
+            of_weight[to] = rows[self.place_in_rows(filter, channel, y, x)];
         });
         (of_weight, of_input)
     }

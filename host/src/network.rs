@@ -205,15 +205,14 @@ impl Twin {
     /// In words, where the device fails.
     pub fn weights(&self) -> Result<Weights, String> {
         let block = |block: &ConvBlock| {
-            let (scale, shift) = match (&block.norm, &block.bias) {
-                (Some(norm), _) => (Some(numbers(norm.gamma.val())?), numbers(norm.beta.val())?),
-                (None, Some(bias)) => (None, numbers(bias.val())?),
-                (None, None) => (None, vec![0.0; block.weight.val().dims()[0]]),
-            };
+            let scale = block.norm.as_ref().map(|norm| numbers(norm.gamma.val()));
+            let shift = block.norm.as_ref().map(|norm| &norm.beta);
+            let shift = shift.or(block.bias.as_ref());
+            let shift = shift.map(|shift| numbers(shift.val()));
             Ok(BlockWeights {
                 weight: numbers(block.weight.val())?,
-                scale,
-                shift,
+                scale: scale.transpose()?,
+                shift: shift.transpose()?.unwrap_or_default(),
             })
         };
         let linear = |linear: &Linear| {
@@ -320,13 +319,10 @@ impl Twin {
         bias_gradient: f32,
     ) -> Tensor<1> {
         let device = embeddings.device().inner();
-        let constant = |data: TensorData| Tensor::<1>::from_data(data, &device);
-        let shape = embeddings.dims();
-        let toward: Tensor<2> =
-            Tensor::from_data(TensorData::new(embedding_gradient, shape), &device);
+        let toward = given(embedding_gradient, embeddings.dims(), &device);
         let dims = alpha_gradient.len();
-        let alpha = constant(TensorData::new(alpha_gradient, [dims]));
-        let bias = constant(TensorData::new(vec![bias_gradient], [1]));
+        let alpha = given(alpha_gradient, [dims], &device);
+        let bias = given(vec![bias_gradient], [1], &device);
         (embeddings * Tensor::from_inner(toward)).sum()
             + (self.alpha.val() * Tensor::from_inner(alpha)).sum()
             + (self.bias.val() * Tensor::from_inner(bias)).sum()
@@ -519,7 +515,7 @@ fn tensor<const D: usize>(
             mean + deviation * (radius * angle.cos()) as f32
         })
         .collect();
-    Tensor::from_data(TensorData::new(values, shape), device)
+    given(values, shape, device)
 }
 
 #[cfg(test)]
