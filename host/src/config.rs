@@ -72,6 +72,13 @@ pub struct Block {
     pub batch_norm: bool,
 }
 
+impl Block {
+    /// The side of what its convolution makes of pictures of this side; none where the filter is larger.
+    pub fn convolved(&self, side: usize) -> Option<usize> {
+        (side + 2 * self.padding + 1).checked_sub(self.kernel)
+    }
+}
+
 /// Where the weights start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -424,9 +431,7 @@ impl NetworkSpec {
                     input.side_px
                 ));
             }
-            side = (side + 2 * block.padding + 1)
-                .checked_sub(block.kernel)
-                .map_or(0, |conv| conv / block.pool);
+            side = block.convolved(side).map_or(0, |side| side / block.pool);
             if side == 0 {
                 return Err(format!("block {i}: nothing is left of the picture"));
             }

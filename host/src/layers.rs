@@ -128,7 +128,7 @@ impl Layers {
                 kernel: block.kernel,
                 padding: block.padding as isize,
                 pool: block.pool,
-                out: side + 2 * block.padding + 1 - block.kernel,
+                out: block.convolved(side).unwrap_or_default(),
                 pooled: planes[1].1,
             }
         };

@@ -453,7 +453,7 @@ pub fn multiply_adds(spec: &NetworkSpec, input: &InputSpec) -> Result<u64, Strin
     let mut total = 0;
     for (block, pair) in spec.blocks.iter().zip(shapes.planes.windows(2)) {
         let (channels, side) = pair[0];
-        let out = side + 2 * block.padding + 1 - block.kernel;
+        let out = block.convolved(side).unwrap_or_default();
         total += block.filters * channels * block.kernel * block.kernel * out * out;
     }
     if let (Some(units), Some((channels, side))) = (spec.linear_sigmoid, shapes.planes.last()) {
