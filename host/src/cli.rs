@@ -102,6 +102,10 @@ struct TrainArgs {
     /// Go on with the run in RUN
     #[arg(long)]
     resume: bool,
+    /// A model of the same data, split and input that says how the smoothed share of the labels is spread; may be
+    /// given several times
+    #[arg(long = "teacher", value_name = "M.onnx")]
+    teachers: Vec<PathBuf>,
 }
 
 #[derive(Args)]
@@ -334,6 +338,7 @@ fn train_command(args: TrainArgs) -> Result<ExitCode, Failure> {
         epochs: args.epochs,
         minutes: args.minutes,
         resume: args.resume,
+        teachers: args.teachers,
     };
     let stop = Arc::new(AtomicBool::new(false));
     let asked = Arc::clone(&stop);

@@ -123,7 +123,8 @@ pub enum Objective {
         mirrors_as_classes: bool,
         /// Weight of the softmax term.
         softmax_weight: f32,
-        /// Label smoothing of the softmax term (Szegedy et al. 2016, section 7), 0 to below 1.
+        /// Label smoothing of the softmax term (Szegedy et al. 2016, section 7), 0 to below 1: spread
+        /// evenly, or as the models find that `train --teacher` names.
         #[serde(default)]
         smoothing: f32,
     },
@@ -136,6 +137,24 @@ pub enum Objective {
         /// Pairs in a batch.
         batch: usize,
     },
+}
+
+impl Objective {
+    /// Weight of the softmax term; 0 where there is none.
+    pub fn softmax_weight(&self) -> f32 {
+        match self {
+            Self::AllPairs { softmax_weight, .. } => *softmax_weight,
+            Self::Pairs { .. } => 0.0,
+        }
+    }
+
+    /// Label smoothing of the softmax term; 0 where there is none.
+    pub fn smoothing(&self) -> f32 {
+        match self {
+            Self::AllPairs { smoothing, .. } => *smoothing,
+            Self::Pairs { .. } => 0.0,
+        }
+    }
 }
 
 /// How the weights follow the gradient.

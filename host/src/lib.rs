@@ -2,8 +2,8 @@
 //!
 //! The journey of a training run: `config` says what, `dataset` (or `glyphs`) gives pictures,
 //! `sampler` draws batches, `augment` distorts them, the device's own `preprocess` turns them into
-//! input, `network` embeds (on the CPU by our own `layers`), `loss` compares, `train` steps, validates
-//! and keeps checkpoints.
+//! input, `network` embeds (on the CPU by our own `layers`), `loss` compares (with what other models think, where
+//! `distill` has some), `train` steps, validates and keeps checkpoints.
 //! Then `quantize`, `graph` and `export` make one model file, whose p `calibrate` makes a probability
 //! and whose thresholds `points` sets with their intervals. `eval` and `openset` measure it with the
 //! device's own `Model` and `Gallery`, in the terms of `metrics`, against the baselines of `oracle`;
@@ -16,6 +16,7 @@ pub mod cli;
 pub mod clip;
 pub mod config;
 pub mod dataset;
+pub mod distill;
 pub mod eval;
 pub mod export;
 pub mod glyphs;

@@ -23,11 +23,14 @@ pub struct Loss {
 
 /// The softmax term of [`all_pairs`].
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Softmax {
+pub struct Softmax<'a> {
     /// Its weight beside the cross-entropy of p; 0 for none.
     pub weight: f32,
-    /// Label smoothing, 0 to below 1.
+    /// The share of a label that is not the partner's alone, 0 to below 1.
     pub smoothing: f32,
+    /// How far a teacher finds the pictures from each other, [count, count]: it then spreads that share, by
+    /// its own softmax; without, it is spread evenly.
+    pub teacher: Option<&'a [f64]>,
 }
 
 /// Cross-entropy of p over given pairs, their mean (Koch et al. 2015, section 3.2, with the minus
@@ -62,7 +65,8 @@ pub fn pairs(embeddings: &[f32], head: &Head, pairs: &[(usize, usize, bool)]) ->
 /// same, plus `softmax.weight` times the mean over genuine (anchor, partner) of a softmax over
 /// negated distances to the partner and the impostors, its labels smoothed (Szegedy et al. 2016,
 /// section 7): -log(e^-d(partner) / (e^-d(partner) + sum over impostors of e^-d)) +
-/// smoothing (mean of all these d - d(partner)).
+/// smoothing (mean of all these d - d(partner)). With a teacher the mean is weighed by the softmax of the
+/// teacher's distances over the same pictures (Hinton et al. 2015, section 2, at temperature 1).
 ///
 /// `embeddings` is [classes.len(), dims] row-major; equal numbers in `classes` are one class. All
 /// cores compute; the result does not depend on how many they are.
@@ -71,18 +75,10 @@ pub fn pairs(embeddings: &[f32], head: &Head, pairs: &[(usize, usize, bool)]) ->
 /// If there is no genuine or no impostor pair.
 pub fn all_pairs(embeddings: &[f32], head: &Head, classes: &[usize], softmax: Softmax) -> Loss {
     let count = classes.len();
-    let mut distances = vec![0.0f64; count * count];
-    let rows = distances.par_chunks_mut(count).enumerate();
-    rows.for_each(|(i, distances)| {
-        let x = row(embeddings, head, i);
-        for (k, distance) in distances.iter_mut().enumerate().skip(i + 1) {
-            *distance = f64::from(head.distance(x, row(embeddings, head, k)));
-        }
-    });
+    let distances = distances(embeddings, head);
     let (mut genuine, mut impostor) = (0usize, 0usize);
     for i in 0..count {
         for k in i + 1..count {
-            distances[k * count + i] = distances[i * count + k];
             if classes[i] == classes[k] {
                 genuine += 1;
             } else {
@@ -116,29 +112,35 @@ pub fn all_pairs(embeddings: &[f32], head: &Head, classes: &[usize], softmax: So
         let row = &distances[i * count..][..count];
         let others =
             |same: bool| (0..count).filter(move |&k| k != i && (classes[k] == classes[i]) == same);
-        let nearest = row
-            .iter()
-            .enumerate()
-            .filter(|(k, _)| *k != i)
-            .fold(f64::INFINITY, |least, (_, &d)| least.min(d));
+        let nearest = least(row, i);
         let impostors: f64 = others(false).map(|k| (nearest - row[k]).exp()).sum();
-        let to_impostors: f64 = others(false).map(|k| row[k]).sum();
-        let compared = (1 + others(false).count()) as f64;
-        let (mut partners, mut over_partners) = (0.0, 0.0);
+        // How the smoothed share is spread.
+        let weights: Vec<f64> = match softmax.teacher {
+            Some(teacher) => {
+                let row = &teacher[i * count..][..count];
+                let nearest = least(row, i);
+                row.iter().map(|d| (nearest - d).exp()).collect()
+            }
+            None => vec![1.0; count],
+        };
+        let to_impostors: f64 = others(false).map(|k| weights[k] * row[k]).sum();
+        let of_impostors: f64 = others(false).map(|k| weights[k]).sum();
+        let (mut over_partners, mut over_weights) = (0.0, 0.0);
         for partner in others(true) {
             let own = (nearest - row[partner]).exp();
             let all = own + impostors;
-            let mean = (row[partner] + to_impostors) / compared;
+            let weight = weights[partner];
+            let mean = (weight * row[partner] + to_impostors) / (weight + of_impostors);
             value += share * (all.ln() - (nearest - row[partner]));
             value += share * smoothing * (mean - row[partner]);
             slopes[i * count + partner] +=
-                share * (1.0 - own / all - smoothing * (1.0 - 1.0 / compared));
-            partners += 1.0;
+                share * (1.0 - own / all - smoothing * (1.0 - weight / (weight + of_impostors)));
             over_partners += 1.0 / all;
+            over_weights += 1.0 / (weight + of_impostors);
         }
         for k in others(false) {
             let pull = (nearest - row[k]).exp() * over_partners;
-            slopes[i * count + k] -= share * (pull - smoothing * partners / compared);
+            slopes[i * count + k] -= share * (pull - smoothing * weights[k] * over_weights);
         }
     }
 
@@ -184,6 +186,31 @@ pub fn all_pairs(embeddings: &[f32], head: &Head, classes: &[usize], softmax: So
         bias: bias as f32,
         accuracy: accuracy as f32,
     }
+}
+
+/// The distance of each row of `embeddings` [count, dims] from each, [count, count]. All cores compute.
+pub fn distances(embeddings: &[f32], head: &Head) -> Vec<f64> {
+    let count = embeddings.len() / head.alpha.len();
+    let mut distances = vec![0.0f64; count * count];
+    let rows = distances.par_chunks_mut(count).enumerate();
+    rows.for_each(|(i, distances)| {
+        let x = row(embeddings, head, i);
+        for (k, distance) in distances.iter_mut().enumerate().skip(i + 1) {
+            *distance = f64::from(head.distance(x, row(embeddings, head, k)));
+        }
+    });
+    for i in 0..count {
+        for k in i + 1..count {
+            distances[k * count + i] = distances[i * count + k];
+        }
+    }
+    distances
+}
+
+/// The least of the distances of picture `own` from all others.
+fn least(distances: &[f64], own: usize) -> f64 {
+    let others = distances.iter().enumerate().filter(|(k, _)| *k != own);
+    others.fold(f64::INFINITY, |least, (_, &d)| least.min(d))
 }
 
 struct Gradient {
@@ -270,8 +297,12 @@ mod tests {
 
     const NONE: Softmax = softmax(0.0, 0.0);
 
-    const fn softmax(weight: f32, smoothing: f32) -> Softmax {
-        Softmax { weight, smoothing }
+    const fn softmax(weight: f32, smoothing: f32) -> Softmax<'static> {
+        Softmax {
+            weight,
+            smoothing,
+            teacher: None,
+        }
     }
 
     /// Six embeddings of three classes; no two numbers of a column are equal, so that every
@@ -317,7 +348,12 @@ mod tests {
 
     #[test]
     fn the_gradient_of_all_pairs_is_that_of_finite_differences() {
-        for softmax in [NONE, softmax(0.7, 0.0), softmax(0.7, 0.3)] {
+        let teacher: Vec<f64> = (0..36).map(|pair| f64::from(pair * 7 % 11) / 5.0).collect();
+        let taught = Softmax {
+            teacher: Some(&teacher),
+            ..softmax(0.7, 0.6)
+        };
+        for softmax in [NONE, softmax(0.7, 0.0), softmax(0.7, 0.3), taught] {
             check(|embeddings, head| all_pairs(embeddings, head, &CLASSES, softmax));
         }
     }
@@ -349,6 +385,15 @@ mod tests {
         // Means of 1 and 2, less 2 to the partner: -1 and 0.
         let found = all_pairs(&embeddings, &head, &classes, softmax(1.0, 0.2));
         assert!((found.value - entropy - plain + 0.2 * 0.5).abs() < 1e-6);
+        // A teacher that finds the impostor ln 3 nearer than the partner, from either: 3/4 of 0 and 1/4 of 2 less 2
+        // for anchor 0; nothing for anchor 1, from which both are as far.
+        let impostor = 2.0 - 3f64.ln();
+        let taught = Softmax {
+            teacher: Some(&[0.0, 2.0, impostor, 2.0, 0.0, impostor, 0.0, 0.0, 0.0]),
+            ..softmax(1.0, 0.2)
+        };
+        let found = all_pairs(&embeddings, &head, &classes, taught);
+        assert!((found.value - entropy - plain + 0.2 * 0.75).abs() < 1e-6);
         let found = pairs(&embeddings, &head, &[(0, 1, true), (0, 2, false)]);
         assert!((found.value - (near + near) / 2.0).abs() < 1e-6);
         assert_eq!(found.accuracy, 0.0);

@@ -25,6 +25,7 @@ use sha2::{Digest, Sha256};
 
 use crate::config::{Decay, Objective, OptimizerSpec, Recipe};
 use crate::dataset::Dataset;
+use crate::distill::{TeacherError, Teachers};
 use crate::layers::Layers;
 use crate::loss::{self, Loss, Softmax};
 use crate::network::Twin;
@@ -73,6 +74,8 @@ pub struct Order {
     pub minutes: Option<f64>,
     /// Go on with the run in `out`.
     pub resume: bool,
+    /// Model files that spread the smoothed share of the labels.
+    pub teachers: Vec<PathBuf>,
 }
 
 /// What a run's folder says of itself (`run.toml`).
@@ -93,6 +96,9 @@ pub struct RunFile {
     pub train_classes: usize,
     /// Pictures that train.
     pub train_pictures: usize,
+    /// Ids of the models that taught it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub teachers: Vec<String>,
     /// The recipe.
     pub recipe: Recipe,
 }
@@ -166,6 +172,9 @@ pub enum TrainError {
     /// No such device.
     #[error("no GPU was found that wgpu can use; train with --device cpu")]
     NoGpu,
+    /// A teacher cannot teach this run.
+    #[error(transparent)]
+    Teacher(#[from] TeacherError),
     /// The data or the recipe cannot be learned from.
     #[error("{0}")]
     Unlearnable(String),
@@ -226,6 +235,14 @@ pub fn train(order: &Order, data: Dataset, stop: &AtomicBool) -> Result<Ending, 
     let sampler = Sampler::new(train, &order.recipe, order.seed).map_err(unlearnable)?;
     let trials = sampler::trials(validation, order.recipe.validation.into(), order.seed)
         .map_err(|reason| unlearnable(format!("the validation part: {reason}")))?;
+    let teachers = Teachers::open(&order.teachers, &order.recipe.input, sha256)?;
+    if !order.teachers.is_empty() && order.recipe.objective.smoothing() == 0.0 {
+        return Err(unlearnable(format!(
+            "recipe {:?}: a teacher says how the smoothed share of the labels is spread, and there is none; set \
+             objective.smoothing",
+            order.recipe.name
+        )));
+    }
     let run = RunFile {
         data: order.data_source.clone(),
         data_sha256: sha256.clone(),
@@ -234,6 +251,7 @@ pub fn train(order: &Order, data: Dataset, stop: &AtomicBool) -> Result<Ending, 
         validation: validation_names(validation),
         train_classes: train.classes(),
         train_pictures: train.pictures(),
+        teachers: teachers.ids(),
         recipe: order.recipe.clone(),
     };
     let mut state = if order.resume {
@@ -286,7 +304,7 @@ pub fn train(order: &Order, data: Dataset, stop: &AtomicBool) -> Result<Ending, 
                 return Err(unlearnable("the sampler stopped".to_owned()));
             };
             let pictures = batch.patches.len() / order.recipe.input.len();
-            let loss = state.step(batch, &order.recipe)?;
+            let loss = state.step(batch, &order.recipe, &teachers)?;
             if !loss.value.is_finite() {
                 return Err(unlearnable(format!(
                     "the loss is {} at step {}; lower the learning rate",
@@ -342,20 +360,23 @@ pub fn train(order: &Order, data: Dataset, stop: &AtomicBool) -> Result<Ending, 
     Ok(Ending::Stopped(state.progress))
 }
 
-/// The loss of a batch.
-fn compare(embeddings: &[f32], head: &Head, labels: &Labels, objective: &Objective) -> Loss {
-    match (labels, objective) {
-        (Labels::Pairs(pairs), _) => loss::pairs(embeddings, head, pairs),
-        (Labels::Classes(classes), objective) => {
-            let (weight, smoothing) = match objective {
-                Objective::AllPairs {
-                    softmax_weight,
-                    smoothing,
-                    ..
-                } => (*softmax_weight, *smoothing),
-                Objective::Pairs { .. } => (0.0, 0.0),
+/// The loss of a batch, in which the teachers find the pictures so far from each other.
+fn compare(
+    embeddings: &[f32],
+    head: &Head,
+    labels: &Labels,
+    objective: &Objective,
+    teacher: Option<&[f64]>,
+) -> Loss {
+    match labels {
+        Labels::Pairs(pairs) => loss::pairs(embeddings, head, pairs),
+        Labels::Classes(classes) => {
+            let softmax = Softmax {
+                weight: objective.softmax_weight(),
+                smoothing: objective.smoothing(),
+                teacher,
             };
-            loss::all_pairs(embeddings, head, classes, Softmax { weight, smoothing })
+            loss::all_pairs(embeddings, head, classes, softmax)
         }
     }
 }
@@ -504,6 +525,9 @@ fn resume(
     if found.data_sha256 != run.data_sha256 {
         return Err(differs("the data"));
     }
+    if found.teachers != run.teachers {
+        return Err(differs("a teacher"));
+    }
     let path = last_path(&order.out);
     // Where there is none, it was killed before its first checkpoint.
     let state = if path.exists() {
@@ -562,7 +586,12 @@ fn last_path(folder: &Path) -> PathBuf {
 
 impl State {
     /// One step: embed, compare, follow the gradient.
-    fn step(&mut self, batch: Batch, recipe: &Recipe) -> Result<Loss, TrainError> {
+    fn step(
+        &mut self,
+        batch: Batch,
+        recipe: &Recipe,
+        teachers: &Teachers,
+    ) -> Result<Loss, TrainError> {
         let epoch = self.progress.step / self.progress.steps_per_epoch;
         if self
             .progress
@@ -575,11 +604,21 @@ impl State {
         }
         let head = self.twin.head().map_err(TrainError::Device)?;
         let Batch { patches, labels } = batch;
+        let taught = teachers.distances(&patches)?;
+        let compare = |embeddings: &[f32]| {
+            compare(
+                embeddings,
+                &head,
+                &labels,
+                &recipe.objective,
+                taught.as_deref(),
+            )
+        };
         let (loss, gradients) = match &self.layers {
             Some(layers) => {
                 let weights = self.twin.weights().map_err(TrainError::Device)?;
                 let pass = layers.forward(&weights, &patches);
-                let loss = compare(pass.embeddings(), &head, &labels, &recipe.objective);
+                let loss = compare(pass.embeddings());
                 let gradient = layers.backward(&weights, &pass, &loss.embeddings);
                 self.twin.observe(pass.moments());
                 let gradients = self.twin.gradients(gradient, loss.alpha.clone(), loss.bias);
@@ -593,7 +632,7 @@ impl State {
                     .into_data()
                     .try_into_vec::<f32>()
                     .map_err(|error| TrainError::Device(format!("{error:?}")))?;
-                let loss = compare(&plain, &head, &labels, &recipe.objective);
+                let loss = compare(&plain);
                 let gradients = self
                     .twin
                     .surrogate(

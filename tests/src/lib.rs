@@ -9,8 +9,10 @@ use std::sync::atomic::AtomicBool;
 
 use onelook::config::Recipe;
 use onelook::dataset::Dataset;
+use onelook::export;
 use onelook::glyphs::{self, GlyphsSpec};
 use onelook::train::{self, Compute, Ending, Order};
+use onelook_edge::model::Precision;
 
 /// A 16 x 16 network with batch normalisation, all pairs of a batch, AdamW.
 pub const TINY: &str = include_str!("../fixtures/tiny.toml");
@@ -43,6 +45,7 @@ pub fn order(recipe: Recipe, out: &Path) -> Order {
         epochs: None,
         minutes: None,
         resume: false,
+        teachers: Vec::new(),
     }
 }
 
@@ -54,6 +57,23 @@ pub fn finished_run(text: &str, out: &Path) {
         &AtomicBool::new(false),
     );
     assert!(matches!(ending, Ok(Ending::Finished(_))), "{ending:?}");
+}
+
+/// A tiny model of this precision in `folder`, trained on the small data.
+pub fn tiny_model(folder: &Path, precision: Precision) -> PathBuf {
+    let run = folder.join("run");
+    finished_run(TINY, &run);
+    let out = folder.join("tiny.onnx");
+    let order = export::Order {
+        run,
+        out: out.clone(),
+        precision,
+        pair: None,
+        name: "tiny <b>".to_owned(),
+        licence: "none & nothing".to_owned(),
+    };
+    export::export(&order, small_data(), None).unwrap();
+    out
 }
 
 /// What a program answered.

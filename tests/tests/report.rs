@@ -6,11 +6,10 @@ use std::fs;
 use std::path::Path;
 
 use onelook::dataset::{Class, Dataset, Group};
-use onelook::export::{self, Order};
 use onelook::report::figures::Measured;
 use onelook::report::{measure, page};
 use onelook_edge::model::Precision;
-use onelook_tests::{TINY, call, finished_run, small_data};
+use onelook_tests::{call, small_data, tiny_model};
 use serde_json::Value;
 
 const TRAINER: &str = env!("CARGO_BIN_EXE_trainer");
@@ -42,23 +41,6 @@ fn check_page(page: &str) {
         sources,
         page.matches("src=\"data:image/png;base64,").count()
     );
-}
-
-/// A tiny model of this precision in `folder`, trained on the small data.
-fn tiny_model(folder: &Path, precision: Precision) -> std::path::PathBuf {
-    let run = folder.join("run");
-    finished_run(TINY, &run);
-    let out = folder.join("tiny.onnx");
-    let order = Order {
-        run,
-        out: out.clone(),
-        precision,
-        pair: None,
-        name: "tiny <b>".to_owned(),
-        licence: "none & nothing".to_owned(),
-    };
-    export::export(&order, small_data(), None).unwrap();
-    out
 }
 
 #[test]

@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use onelook::train::{self, Ending, TrainError};
-use onelook_tests::{TINY, TINY_KOCH, finished_run, order, recipe, small_data};
+use onelook_edge::model::{Model, Precision};
+use onelook_tests::{TINY, TINY_KOCH, finished_run, order, recipe, small_data, tiny_model};
 
 /// The log without the seconds, which no seed decides.
 fn log(run: &Path) -> Vec<String> {
@@ -124,6 +125,56 @@ fn a_run_is_neither_overwritten_nor_resumed_as_another() {
         order.recipe = recipe(&TINY.replace("5e-3", "6e-3"));
     });
     assert!(rate.contains("the recipe differs"), "{rate}");
+}
+
+#[test]
+fn a_teacher_changes_what_is_learned_and_must_know_no_more_than_the_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let teacher = tiny_model(folder.path(), Precision::Int8);
+    let smoothed = TINY.replace(
+        "softmax_weight = 1.0",
+        "softmax_weight = 1.0\nsmoothing = 0.5",
+    );
+    let taught = |text: &str, run: &str, change: &dyn Fn(&mut train::Order)| {
+        let mut order = order(recipe(text), &folder.path().join(run));
+        order.teachers = vec![teacher.clone()];
+        change(&mut order);
+        train::train(&order, small_data(), &AtomicBool::new(false))
+    };
+    let error = |text: &str, change: &dyn Fn(&mut train::Order)| {
+        let error = taught(text, "refused", change).unwrap_err().to_string();
+        assert!(!folder.path().join("refused").exists());
+        error
+    };
+    taught(&smoothed, "taught", &|_| {}).unwrap();
+    let run = train::read_run(&folder.path().join("taught")).unwrap();
+    assert_eq!(run.teachers, [Model::load(&teacher).unwrap().id()]);
+    finished_run(&smoothed, &folder.path().join("alone"));
+    assert_ne!(
+        log(&folder.path().join("taught")),
+        log(&folder.path().join("alone"))
+    );
+
+    let unmixed = error(TINY, &|_| {});
+    assert!(unmixed.contains("set objective.smoothing"), "{unmixed}");
+    // By another seed other classes validate, which this teacher was trained on.
+    let elsewhere = error(&smoothed, &|order| order.seed = 4);
+    assert!(
+        elsewhere.contains("trained on other pictures"),
+        "{elsewhere}"
+    );
+    let larger = error(&smoothed.replace("side_px = 16", "side_px = 20"), &|_| {});
+    assert!(larger.contains("another input"), "{larger}");
+    let gone = error(&smoothed, &|order| {
+        order.teachers = vec!["gone.onnx".into()]
+    });
+    assert!(gone.contains("gone.onnx"), "{gone}");
+    let without = taught(&smoothed, "taught", &|order| {
+        order.resume = true;
+        order.teachers.clear();
+    });
+    let without = without.unwrap_err().to_string();
+    assert!(without.contains("a teacher differs"), "{without}");
 }
 
 /// The Vulkan driver that needs no GPU, where Mesa is installed.
