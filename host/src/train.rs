@@ -650,15 +650,14 @@ impl State {
             .optimizer
             .step(self.rate(recipe), self.twin.clone(), gradients);
         self.twin = twin.project(recipe.network.alpha_non_negative);
-        if let (Some(keep), Some(average)) = (recipe.schedule.average, self.average.take()) {
+        if self.progress.step.is_multiple_of(AVERAGED_STEPS)
+            && let (Some(keep), Some(average)) = (recipe.schedule.average, self.average.take())
+        {
             // The first steps are forgotten sooner.
             let step = self.progress.step as f64;
             let keep = keep.min((1.0 + step) / (10.0 + step));
-            let due = self.progress.step.is_multiple_of(AVERAGED_STEPS);
-            self.average = Some(match due {
-                true => average.follow(&self.twin.valid(), 1.0 - keep.powf(AVERAGED_STEPS as f64)),
-                false => average,
-            });
+            let share = 1.0 - keep.powf(AVERAGED_STEPS as f64);
+            self.average = Some(average.follow(&self.twin.valid(), share));
         }
         self.progress.step += 1;
         self.progress.loss_sum += f64::from(loss.value);

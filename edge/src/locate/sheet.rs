@@ -54,6 +54,73 @@ pub(super) struct Candidate {
     likely: f32,
 }
 
+/// Even ground that was looked at.
+#[derive(Debug)]
+struct Sheet {
+    /// Its number, of all that were looked at.
+    nth: usize,
+    left: usize,
+    top: usize,
+    /// One beyond.
+    right: usize,
+    /// One beyond.
+    bottom: usize,
+    /// Its mean level.
+    mean: f32,
+    /// How much of the least convex shape around it it fills with all that is in it, 0 to 1: a sheet has no bays, and
+    /// paper around a stroke that runs out of it has.
+    convex: f32,
+    /// The share of the picture's border that it reaches.
+    border: f32,
+}
+
+/// What speaks for a mark, beside its sheet.
+struct Signs {
+    /// Sum of squared contrasts, each 0 to 1.
+    mass: f32,
+    /// The side of the largest square of ink, by the longer side of the mark.
+    thick: f32,
+    /// Distance from the edge of the sheet, by the longer side of the mark.
+    apart: f32,
+    /// Whether it is all that is there.
+    is_all: bool,
+}
+
+impl Sheet {
+    /// Log odds of a mark on it beside the other candidates, fitted (multinomial logit) on 2,000 photographs of
+    /// `onelook camera` at strengths 0.5 and 1: much ink, in thin strokes, on a sheet without bays, from whose
+    /// edge it stands apart; a desk reaches the border.
+    fn likely(&self, mark: Signs) -> f32 {
+        0.8 * (1.0 + mark.mass).ln() + 9.5 * self.convex - 10.0 * (mark.thick - 0.15).max(0.0)
+            + 4.5 * (mark.apart + 0.02).min(0.2).ln()
+            - 2.6 * self.border
+            - if mark.is_all { 0.7 } else { 0.0 }
+    }
+
+    /// Its levels, of those of all sheets of a picture of this size.
+    fn levels<'a>(&self, all: &'a [f32], height: usize, width: usize) -> Levels<'a> {
+        let columns = width.div_ceil(CELL);
+        let count = columns * height.div_ceil(CELL);
+        Levels {
+            cells: &all[self.nth * count..][..count],
+            columns,
+        }
+    }
+}
+
+/// The level of a sheet anywhere.
+struct Levels<'a> {
+    cells: &'a [f32],
+    columns: usize,
+}
+
+impl Levels<'_> {
+    fn at(&self, x: usize, y: usize) -> f32 {
+        let (x, y) = (x as f32 + 0.5, y as f32 + 0.5);
+        interpolated(self.cells, self.columns, CELL as f32, x, y)
+    }
+}
+
 /// The memory in which sheets are searched.
 #[derive(Debug, Default)]
 pub(super) struct Sheets {
@@ -157,24 +224,43 @@ impl Sheets {
     /// Adds what a sheet encloses: its dark ink and its light ink.
     fn enclosed(
         &mut self,
-        sheet: u32,
+        label: u32,
         [sharp, smooth]: [&[u8]; 2],
         width: usize,
         memory: &mut Patches,
     ) {
+        self.division.look_inside(label);
+        let sheet = self.measured(label, smooth, width);
+        let histograms = self.compared(&sheet, smooth, width);
+        for polarity in [Polarity::DarkInk, Polarity::LightInk] {
+            let histogram = &histograms[polarity as usize];
+            if histogram.iter().sum::<u32>() < LEAST_INK {
+                continue;
+            }
+            let contrast = reached_by(histogram, 10);
+            let Some(contrast) = contrast.filter(|contrast| *contrast >= LEAST_CONTRAST) else {
+                continue;
+            };
+            self.add_marks(&sheet, (polarity, contrast), sharp, width, memory);
+        }
+        for y in sheet.top..sheet.bottom {
+            for (start, end) in self.division.enclosed(y) {
+                self.unlike[y * width..][start..end].fill(0);
+            }
+        }
+    }
+
+    /// Keeps a sheet's levels and ends, and says what else it is.
+    fn measured(&mut self, label: u32, smooth: &[u8], width: usize) -> Sheet {
         let Self {
             division,
-            unlike,
             levels,
             ends,
             weights,
             hull,
-            candidates,
             ..
         } = self;
-        division.look_inside(sheet);
         let height = smooth.len() / width;
-        // Its levels, its box, and how much of the picture's border it reaches.
         let (columns, lines) = (width.div_ceil(CELL), height.div_ceil(CELL));
         let nth = ends.len() / height;
         ends.resize((nth + 1) * height, (0, 0));
@@ -186,7 +272,7 @@ impl Sheets {
         let (mut left, mut top, mut right, mut bottom) = (width, height, 0, 0);
         let mut border = 0;
         for y in 0..height {
-            for run in division.row(y).iter().filter(|run| run.label == sheet) {
+            for run in division.row(y).iter().filter(|run| run.label == label) {
                 let (start, end) = run.ends();
                 let first = if ends[y].1 == 0 { run.start } else { ends[y].0 };
                 ends[y] = (first, run.end);
@@ -203,133 +289,142 @@ impl Sheets {
                 border += usize::from(start == 0) + usize::from(end == width);
             }
         }
-        let Part { area, filled, .. } = division.parts[sheet as usize];
+        let Part { area, filled, .. } = division.parts[label as usize];
         let mean = cells.iter().sum::<f32>() / area as f32;
         fill_in(cells, weights, columns, mean);
         for level in &mut *cells {
             *level = level.max(f32::from(DARKEST));
         }
-        // A sheet has no bays: paper around a stroke that runs out of it has.
-        let convex = filled as f32 / hull_area(ends, hull);
-        let border = border as f32 / (2 * (width + height)) as f32;
+        Sheet {
+            nth,
+            left,
+            top,
+            right,
+            bottom,
+            mean,
+            convex: filled as f32 / hull_area(ends, hull),
+            border: border as f32 / (2 * (width + height)) as f32,
+        }
+    }
 
-        // What lies in it.
+    /// Keeps how unlike a sheet is what lies in it; of what is darker, then of what is lighter, how many places
+    /// are how unlike.
+    fn compared(&mut self, sheet: &Sheet, smooth: &[u8], width: usize) -> [[u32; 256]; 2] {
+        let levels = sheet.levels(&self.levels, smooth.len() / width, width);
         let mut histograms = [[0u32; 256]; 2];
-        let level = |x: usize, y: usize| {
-            interpolated(cells, columns, CELL as f32, x as f32 + 0.5, y as f32 + 0.5)
-        };
-        for y in top..bottom {
-            for (start, end) in division.enclosed(y) {
+        for y in sheet.top..sheet.bottom {
+            for (start, end) in self.division.enclosed(y) {
                 for x in start..end {
-                    let (here, paper) = (smooth[y * width + x], level(x, y) as u8);
+                    let (here, paper) = (smooth[y * width + x], levels.at(x, y) as u8);
                     let difference = unlikeness(here, paper);
                     let is_light = here > paper;
-                    unlike[y * width + x] = i16::from(difference) * if is_light { -1 } else { 1 };
+                    let sign = if is_light { -1 } else { 1 };
+                    self.unlike[y * width + x] = i16::from(difference) * sign;
                     if difference >= TEXTURE {
                         histograms[usize::from(is_light)][usize::from(difference)] += 1;
                     }
                 }
             }
         }
-        for polarity in [Polarity::DarkInk, Polarity::LightInk] {
-            let histogram = &histograms[polarity as usize];
-            if histogram.iter().sum::<u32>() < LEAST_INK {
-                continue;
+        histograms
+    }
+
+    /// Adds the ink of a polarity, whose full contrast is so much of 255: all that is there, and each cluster of it.
+    fn add_marks(
+        &mut self,
+        sheet: &Sheet,
+        (polarity, contrast): (Polarity, u32),
+        sharp: &[u8],
+        width: usize,
+        memory: &mut Patches,
+    ) {
+        let Self {
+            unlike,
+            levels,
+            candidates,
+            ..
+        } = self;
+        let Sheet {
+            left,
+            top,
+            right,
+            bottom,
+            ..
+        } = *sheet;
+        let levels = sheet.levels(levels, sharp.len() / width, width);
+        // Ink is what is nearer to the level of full contrast than to that of paper.
+        let least = match polarity {
+            Polarity::DarkInk => contrast.div_ceil(2),
+            Polarity::LightInk => (255 * contrast).div_ceil(510 - contrast),
+        } as i16;
+        let contrast_at = |x: usize, y: usize| {
+            let darker = unlike[(top + y) * width + left + x];
+            match polarity {
+                Polarity::DarkInk => darker,
+                Polarity::LightInk => -darker,
             }
-            let contrast = reached_by(histogram, 10);
-            let Some(contrast) = contrast.filter(|contrast| *contrast >= LEAST_CONTRAST) else {
-                continue;
-            };
-            // Ink is what is nearer to the level of full contrast than to that of paper.
-            let least = match polarity {
-                Polarity::DarkInk => contrast.div_ceil(2),
-                Polarity::LightInk => (255 * contrast).div_ceil(510 - contrast),
-            } as i16;
-            let contrast_at = |x: usize, y: usize| {
-                let darker = unlike[(top + y) * width + left + x];
-                match polarity {
-                    Polarity::DarkInk => darker,
-                    Polarity::LightInk => -darker,
-                }
-            };
-            memory.find(right - left, bottom - top, |y, ink| {
-                for (x, ink) in ink.iter_mut().enumerate() {
-                    *ink = u8::from(contrast_at(x, y) >= least);
-                }
-            });
-            let Patches {
-                patches,
-                places,
-                squares,
-                ..
-            } = &mut *memory;
-            for patch in &mut *patches {
-                let places = patch.places(places).iter();
-                let contrasts = places.map(|place| contrast_at(place.x.into(), place.y.into()));
-                patch.mass = contrasts.map(|c| (f32::from(c) / 255.0).powi(2)).sum();
+        };
+        memory.find(right - left, bottom - top, |y, ink| {
+            for (x, ink) in ink.iter_mut().enumerate() {
+                *ink = u8::from(contrast_at(x, y) >= least);
             }
-            let most = patches.iter().map(|patch| patch.mass).fold(0.0, f32::max);
-            patches.retain(|patch| patch.mass > DIRT_SHARE * most);
-            patches.sort_unstable_by(|a, b| b.mass.total_cmp(&a.mass).then(a.first.cmp(&b.first)));
-            patches.truncate(MOST_PATCHES);
-            let ink = |x: usize, y: usize| contrast_at(x, y) >= least;
-            for patch in &mut *patches {
-                patch.thick = largest_square(patch.bounds, ink, squares);
-            }
-            let clusters = cluster(patches);
-            // All that is there, and each cluster of it.
-            let all = (clusters > 1).then_some(None);
-            for which in all.into_iter().chain((0..clusters).map(Some)) {
-                let members = || {
-                    let is_member =
-                        |patch: &&Patch| which.is_none_or(|which| patch.cluster == which);
-                    patches.iter().filter(is_member)
-                };
-                let Some(bounds) = members().map(|patch| patch.bounds).reduce(around) else {
-                    continue;
-                };
-                let (mut inked, mut under) = (0.0, 0.0);
-                for place in members().flat_map(|patch| patch.places(places)) {
-                    let (x, y) = (left + usize::from(place.x), top + usize::from(place.y));
-                    inked += f32::from(sharp[y * width + x]);
-                    under += level(x, y);
-                }
-                let count = members().map(|patch| patch.area).sum::<usize>() as f32;
-                if (inked - under).abs() < 0.6 * MIN_CONTRAST * count {
-                    continue;
-                }
-                let [l, t, r, b] = bounds;
-                let side = (r - l + 1).max(b - t + 1) as f32;
-                let thick = members().map(|patch| patch.thick).max().unwrap_or(0);
-                let thick = f32::from(thick) / side;
-                let apart = l.min(t).min(right - left - 1 - r).min(bottom - top - 1 - b);
-                let mass: f32 = members().map(|patch| patch.mass).sum();
-                // Log odds beside the other candidates, fitted (multinomial logit) on 2,000 photographs of
-                // `onelook camera` at strengths 0.5 and 1: much ink, in thin strokes, on a sheet
-                // without bays, from whose edge it stands apart; a desk reaches the border.
-                let likely = 0.8 * (1.0 + mass).ln() + 9.5 * convex
-                    - 10.0 * (thick - 0.15).max(0.0)
-                    + 4.5 * (apart as f32 / side + 0.02).min(0.2).ln()
-                    - 2.6 * border
-                    - if which.is_none() || clusters == 1 {
-                        0.7
-                    } else {
-                        0.0
-                    };
-                candidates.push(Candidate {
-                    bounds: [left + l, top + t, left + r, top + b],
-                    ink_to_paper: inked / under,
-                    mean,
-                    convex,
-                    sheet: nth,
-                    likely,
-                });
-            }
+        });
+        let Patches {
+            patches,
+            places,
+            squares,
+            ..
+        } = memory;
+        for patch in &mut *patches {
+            let places = patch.places(places).iter();
+            let contrasts = places.map(|place| contrast_at(place.x.into(), place.y.into()));
+            patch.mass = contrasts.map(|c| (f32::from(c) / 255.0).powi(2)).sum();
         }
-        for y in top..bottom {
-            for (start, end) in division.enclosed(y) {
-                unlike[y * width..][start..end].fill(0);
+        let most = patches.iter().map(|patch| patch.mass).fold(0.0, f32::max);
+        patches.retain(|patch| patch.mass > DIRT_SHARE * most);
+        patches.sort_unstable_by(|a, b| b.mass.total_cmp(&a.mass).then(a.first.cmp(&b.first)));
+        patches.truncate(MOST_PATCHES);
+        let ink = |x: usize, y: usize| contrast_at(x, y) >= least;
+        for patch in &mut *patches {
+            patch.thick = largest_square(patch.bounds, ink, squares);
+        }
+        let clusters = cluster(patches);
+        let all = (clusters > 1).then_some(None);
+        for which in all.into_iter().chain((0..clusters).map(Some)) {
+            let members = || {
+                let is_member = |patch: &&Patch| which.is_none_or(|which| patch.cluster == which);
+                patches.iter().filter(is_member)
+            };
+            let Some(bounds) = members().map(|patch| patch.bounds).reduce(around) else {
+                continue;
+            };
+            let (mut inked, mut under) = (0.0, 0.0);
+            for place in members().flat_map(|patch| patch.places(places)) {
+                let (x, y) = (left + usize::from(place.x), top + usize::from(place.y));
+                inked += f32::from(sharp[y * width + x]);
+                under += levels.at(x, y);
             }
+            let count = members().map(|patch| patch.area).sum::<usize>() as f32;
+            if (inked - under).abs() < 0.6 * MIN_CONTRAST * count {
+                continue;
+            }
+            let [l, t, r, b] = bounds;
+            let side = (r - l + 1).max(b - t + 1) as f32;
+            let thick = members().map(|patch| patch.thick).max().unwrap_or(0);
+            let apart = l.min(t).min(right - left - 1 - r).min(bottom - top - 1 - b);
+            candidates.push(Candidate {
+                bounds: [left + l, top + t, left + r, top + b],
+                ink_to_paper: inked / under,
+                mean: sheet.mean,
+                convex: sheet.convex,
+                sheet: sheet.nth,
+                likely: sheet.likely(Signs {
+                    mass: members().map(|patch| patch.mass).sum(),
+                    thick: f32::from(thick) / side,
+                    apart: apart as f32 / side,
+                    is_all: which.is_none() || clusters == 1,
+                }),
+            });
         }
     }
 }
