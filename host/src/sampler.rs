@@ -17,6 +17,9 @@ use crate::augment::camera::{self, Conditions};
 use crate::config::{Augment, CameraShare, Objective, Recipe, Validation};
 use crate::dataset::{Dataset, Skipped};
 
+/// Photographs that are taken before anybody is told how many there are.
+const AT_ONCE: usize = 64;
+
 /// What random numbers are for; each use has a stream of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
@@ -399,6 +402,48 @@ impl Sampler {
         patch(frame, &self.input).unwrap_or_else(|_| Patch(vec![0.0; self.input.len()]))
     }
 
+    /// Whether so many batches ask for as many photographs as there are pictures, or more.
+    pub fn asks_for_most_photographs(&self, batches: u64) -> bool {
+        let share = self.augment.camera.map_or(0.0, |camera| camera.share);
+        let classes = self.groups.iter().flat_map(|group| &group.classes);
+        let all: usize = classes.map(Vec::len).sum();
+        let of_batch = match self.objective {
+            Objective::AllPairs {
+                classes, pictures, ..
+            } => classes * pictures,
+            Objective::Pairs { batch, .. } => 2 * batch,
+        };
+        share > 0.0 && batches as f64 * of_batch as f64 * share >= all as f64
+    }
+
+    /// Takes the photographs that batches will ask for before any does, as many at a time as keep all cores busy, for as
+    /// long as `go_on` says so, which is told how many are taken and how many there are to take. A batch that asks
+    /// for one that is not there takes it then.
+    pub fn take_photographs(&self, mut go_on: impl FnMut(usize, usize) -> bool) {
+        let Some(camera) = self.augment.camera else {
+            return;
+        };
+        let classes = self.groups.iter().flat_map(|group| &group.classes);
+        let pictures: Vec<&Picture> = classes.flatten().collect();
+        let mut taken = 0;
+        for some in pictures.chunks(AT_ONCE) {
+            if !go_on(taken, pictures.len()) {
+                return;
+            }
+            some.par_iter().for_each(|picture| {
+                self.photograph_of(picture, camera);
+            });
+            taken += some.len();
+        }
+    }
+
+    fn photograph_of<'a>(&self, picture: &'a Picture, camera: CameraShare) -> Option<&'a Frame> {
+        let taken = picture
+            .photograph
+            .get_or_init(|| self.photographed(picture, camera));
+        taken.as_ref()
+    }
+
     /// What the device would cut out of a photograph, paper white and ink black, wide and fine
     /// enough to be distorted and cut out once more.
     fn photographed(&self, picture: &Picture, camera: CameraShare) -> Option<Frame> {
@@ -426,12 +471,7 @@ impl Sampler {
     fn distorted(&self, picture: &Picture, pose: Pose, rng: &mut ChaCha8Rng) -> Patch {
         let camera = self.augment.camera;
         let seen = camera.filter(|camera| rng.random_bool(camera.share.clamp(0.0, 1.0)));
-        let photograph = seen.and_then(|camera| {
-            let taken = picture
-                .photograph
-                .get_or_init(|| self.photographed(picture, camera));
-            taken.as_ref()
-        });
+        let photograph = seen.and_then(|camera| self.photograph_of(picture, camera));
         let frame = photograph.unwrap_or(&picture.frame);
         let turned = augment::posed(frame, pose.turns, pose.mirrored);
         let mut shown = augment::distort(&turned, &self.augment, rng);

@@ -260,7 +260,6 @@ pub fn train(order: &Order, data: Dataset, stop: &AtomicBool) -> Result<Ending, 
         begin(order, &run, &sampler, &device.device)?
     };
     let session = Instant::now();
-    let mut pace = Pace::new(order.minutes, state.progress.step);
     let mut log = Log::open(order, &state.progress)?;
     log.note(&format!(
         "{}: {} classes, {} pictures; validating on {} classes in {} trials of {} ways",
@@ -271,6 +270,17 @@ pub fn train(order: &Order, data: Dataset, stop: &AtomicBool) -> Result<Ending, 
         trials.len(),
         trials[0].classes.len(),
     ));
+    let left = state.progress.total_steps - state.progress.step;
+    if sampler.asks_for_most_photographs(left) {
+        log.note("taking a photograph of every picture with the simulated camera");
+        sampler.take_photographs(|taken, all| {
+            log.photographs(taken, all, &session);
+            !stop.load(Ordering::Relaxed)
+        });
+    }
+    let taken_minutes = session.elapsed().as_secs_f64() / 60.0;
+    let minutes = order.minutes.map(|minutes| minutes - taken_minutes);
+    let mut pace = Pace::new(minutes, state.progress.step);
 
     let first = state.progress.step;
     let most = if pace.is_open() {
@@ -1078,11 +1088,27 @@ impl Log {
         eprintln!("{}{text}", if self.live { "\r\x1b[K" } else { "" });
     }
 
+    /// How far the photographs are, on a terminal.
+    fn photographs(&mut self, taken: usize, all: usize, begun: &Instant) {
+        if self.is_due() {
+            let left = begun.elapsed().as_secs_f64() / taken.max(1) as f64 * (all - taken) as f64;
+            eprint!("\r\x1b[Kphotograph {taken}/{all}  {} left", clock(left));
+        }
+    }
+
+    /// Whether the living line is to be written anew.
+    fn is_due(&mut self) -> bool {
+        let due = self.live && self.shown.elapsed().as_millis() >= 300;
+        if due {
+            self.shown = Instant::now();
+        }
+        due
+    }
+
     fn line(&mut self, progress: &Progress, pace: &Pace, loss: f32) {
-        if !self.live || self.shown.elapsed().as_millis() < 300 {
+        if !self.is_due() {
             return;
         }
-        self.shown = Instant::now();
         let epoch = progress.step / progress.steps_per_epoch + 1;
         eprint!(
             "\r\x1b[Kepoch {epoch}/{} step {}/{}  loss {loss:.4}  {:.0} pictures/s  best {:.1} %  {} left",

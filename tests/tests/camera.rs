@@ -6,9 +6,10 @@
 use std::fs;
 
 use onelook::augment::camera::{FOUND, Session, photographs};
+use onelook::sampler::Sampler;
 use onelook_edge::frame::Frame;
 use onelook_edge::locate;
-use onelook_tests::{call, small_data};
+use onelook_tests::{TINY, call, recipe, small_data};
 use serde_json::Value;
 
 const TRAINER: &str = env!("CARGO_BIN_EXE_trainer");
@@ -32,18 +33,40 @@ fn the_device_finds_nine_marks_of_ten_on_a_desk() {
     assert!(found >= 87, "{found} of 96");
 }
 
+/// The tiny recipe, which sees half of its pictures through the camera.
+fn seen() -> String {
+    let seen = TINY.replace(
+        "[augment]\n",
+        "[augment]\ncamera = { share = 0.5, strength = 0.5 }\n",
+    );
+    assert_ne!(seen, TINY);
+    seen
+}
+
+#[test]
+fn a_batch_is_the_same_whether_its_photographs_were_taken_before_it_or_for_it() {
+    let (data, recipe) = (small_data(), recipe(&seen()));
+    let sampler = || Sampler::new(&data, &recipe, 3).unwrap();
+    let (before, without) = (sampler(), sampler());
+    let mut told = Vec::new();
+    before.take_photographs(|taken, all| {
+        told.push((taken, all));
+        true
+    });
+    // 3 groups of 8 classes of 6 pictures; a batch of 6 classes of 3 asks for 9 of them.
+    assert_eq!(told, [(0, 144), (64, 144), (128, 144)]);
+    assert!(before.asks_for_most_photographs(16) && !before.asks_for_most_photographs(15));
+    for step in 0..3 {
+        assert_eq!(before.batch(step), without.batch(step));
+    }
+}
+
 #[test]
 fn a_model_is_trained_and_measured_through_the_camera() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
     let (run, model, preset) = (path("run"), path("tiny.onnx"), path("seen.toml"));
-    let tiny = include_str!("../fixtures/tiny.toml");
-    let seen = tiny.replace(
-        "[augment]\n",
-        "[augment]\ncamera = { share = 0.5, strength = 0.5 }\n",
-    );
-    assert_ne!(seen, tiny);
-    fs::write(&preset, seen).unwrap();
+    fs::write(&preset, seen()).unwrap();
     let done = |args: &[&str]| {
         let answer = call(TRAINER, args);
         assert_eq!(answer.code, Some(0), "{args:?}: {}", answer.err);
