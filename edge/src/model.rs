@@ -595,6 +595,10 @@ fn check(card: &Card) -> Result<(), String> {
     if !bias.is_finite() || !alpha.iter().all(|a| a.is_finite()) {
         return Err("the head is not finite".to_owned());
     }
+    let Calibration { scale, offset, .. } = card.calibration;
+    if !(scale > 0.0 && scale.is_finite() && offset.is_finite()) {
+        return Err(format!("calibrated by {scale} and {offset}"));
+    }
     let points = &card.operating_points;
     if let Some(point) = points
         .iter()
@@ -748,5 +752,40 @@ mod tests {
         let refused = Model::on(Engine::Kernels(Isa::Scalar), bytes, "other");
         let refused = refused.err().unwrap().to_string();
         assert!(refused.contains("Neg where Flatten should be"), "{refused}");
+    }
+
+    #[test]
+    fn a_card_whose_numbers_cannot_be_is_neither_written_nor_read() {
+        let refused = |change: &dyn Fn(&mut Card)| {
+            let mut card = Card::read(SHIPPED, "shipped").unwrap();
+            change(&mut card);
+            let text = serde_json::to_string(&card).unwrap();
+            let read = read_card(&text, "changed.onnx").map_err(|error| error.to_string());
+            let written = encode(graph(SHIPPED).unwrap(), Some(&card)).err();
+            (written.unwrap_or_default(), read.err().unwrap_or_default())
+        };
+        assert_eq!(refused(&|_| {}), (String::new(), String::new()));
+        for (change, reason) in [
+            (
+                (&|card: &mut Card| card.calibration.scale = 0.0) as &dyn Fn(&mut Card),
+                "calibrated by 0",
+            ),
+            (
+                &|card| card.operating_points[0].threshold = 1.5,
+                "is no rate",
+            ),
+            (
+                &|card| card.default_point = "gone".to_owned(),
+                "no operating point \"gone\"",
+            ),
+            (&|card| card.impostor_tail.reverse(), "does not fall"),
+        ] {
+            let (written, read) = refused(change);
+            assert!(written.contains(reason), "{written}");
+            assert!(
+                read.contains("changed.onnx") && read.contains(reason),
+                "{read}"
+            );
+        }
     }
 }

@@ -93,7 +93,8 @@ struct TrainArgs {
     /// Epochs, instead of the recipe's
     #[arg(long, conflicts_with = "minutes")]
     epochs: Option<usize>,
-    /// Train for about so long: the number of epochs follows from the rate of the first steps
+    /// Train for about so long, photographs included: the number of epochs, at least one, follows from the rate of
+    /// the first steps
     #[arg(long)]
     minutes: Option<f64>,
     /// Seed of everything random
@@ -102,8 +103,8 @@ struct TrainArgs {
     /// Go on with the run in RUN
     #[arg(long)]
     resume: bool,
-    /// A model of the same data, split and input that says how the smoothed share of the labels is spread; may be
-    /// given several times
+    /// A model of the same data, --seed, [split] and [input] that says how the smoothed share of the labels is
+    /// spread; may be given several times
     #[arg(long = "teacher", value_name = "M.onnx")]
     teachers: Vec<PathBuf>,
 }

@@ -139,24 +139,6 @@ pub enum Objective {
     },
 }
 
-impl Objective {
-    /// Weight of the softmax term; 0 where there is none.
-    pub fn softmax_weight(&self) -> f32 {
-        match self {
-            Self::AllPairs { softmax_weight, .. } => *softmax_weight,
-            Self::Pairs { .. } => 0.0,
-        }
-    }
-
-    /// Label smoothing of the softmax term; 0 where there is none.
-    pub fn smoothing(&self) -> f32 {
-        match self {
-            Self::AllPairs { smoothing, .. } => *smoothing,
-            Self::Pairs { .. } => 0.0,
-        }
-    }
-}
-
 /// How the weights follow the gradient.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "snake_case", tag = "kind")]

@@ -1,5 +1,5 @@
 //! Finished models that teach a run: how far they find the pictures of a batch from each other (Hinton, Vinyals
-//! and Dean 2015). Knows model files and network input; nothing of losses, layers or Burn.
+//! and Dean 2015). Knows model files, network input and distances: nothing of labels, layers or Burn.
 
 use std::path::PathBuf;
 
@@ -32,7 +32,7 @@ pub enum TeacherError {
     /// It may know what the run holds out.
     #[error(
         "{path:?}: trained on other pictures than this run trains on, so it may know what validates here; \
-         train a teacher on the same data with the same split and seed"
+         a teacher must have the same data, --seed and [split]"
     )]
     OtherData {
         /// The model file.
@@ -93,5 +93,49 @@ impl Teachers {
             }
         }
         Ok(mean)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn distances_are_those_of_the_head_before_it_was_calibrated_and_their_mean_over_teachers() {
+        let path = PathBuf::from(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../models/omniglot.onnx"
+        ));
+        let model = Model::load(&path).expect("the shipped model");
+        let card = model.card();
+        let teachers = |times: usize| {
+            let paths = vec![path.clone(); times];
+            let opened = Teachers::open(&paths, &card.input, &card.provenance.data_sha256);
+            opened.expect("teachers")
+        };
+        // Three patches of noise.
+        let size = card.input.len();
+        let noise = (0..3 * size).map(|n| (n * n % 251) as f32 / 250.0);
+        let patches: Vec<f32> = noise.collect();
+        let embeddings: Vec<Vec<f32>> = patches
+            .chunks(size)
+            .map(|patch| model.embed(&Patch(patch.to_vec())).expect("an embedding"))
+            .collect();
+        let found = teachers(1).distances(&patches).expect("distances");
+        let found = found.expect("of a teacher");
+        for (i, x) in embeddings.iter().enumerate() {
+            for (k, y) in embeddings.iter().enumerate() {
+                // logit = scale * trained logit + offset.
+                let trained = f64::from(card.head.distance(x, y)) / card.calibration.scale;
+                let difference = (found[i * 3 + k] - trained).abs();
+                assert!(difference <= 1e-6 * trained, "{i} {k}: {difference}");
+            }
+        }
+        assert!(found[1] > 0.0);
+        assert_eq!(
+            teachers(2).distances(&patches).expect("distances"),
+            Some(found)
+        );
+        assert_eq!(teachers(0).distances(&patches).expect("distances"), None);
     }
 }

@@ -65,17 +65,19 @@ pub fn pairs(embeddings: &[f32], head: &Head, pairs: &[(usize, usize, bool)]) ->
 /// same, plus `softmax.weight` times the mean over genuine (anchor, partner) of a softmax over
 /// negated distances to the partner and the impostors, its labels smoothed (Szegedy et al. 2016,
 /// section 7): -log(e^-d(partner) / (e^-d(partner) + sum over impostors of e^-d)) +
-/// smoothing (mean of all these d - d(partner)). With a teacher the mean is weighed by the softmax of the
-/// teacher's distances over the same pictures (Hinton et al. 2015, section 2, at temperature 1).
+/// smoothing (mean of all these d - d(partner)). With a teacher the mean is weighted by the softmax of the
+/// teacher's negated distances over the same pictures, its soft targets (Hinton et al. 2015, section 2, at
+/// temperature 1).
 ///
 /// `embeddings` is [classes.len(), dims] row-major; equal numbers in `classes` are one class. All
 /// cores compute; the result does not depend on how many they are.
 ///
 /// # Panics
-/// If there is no genuine or no impostor pair.
+/// If there is no genuine or no impostor pair, or if there are not as many rows as classes.
 pub fn all_pairs(embeddings: &[f32], head: &Head, classes: &[usize], softmax: Softmax) -> Loss {
     let count = classes.len();
     let distances = distances(embeddings, head);
+    assert_eq!(distances.len(), count * count, "a row a class");
     let (mut genuine, mut impostor) = (0usize, 0usize);
     for i in 0..count {
         for k in i + 1..count {
@@ -114,8 +116,8 @@ pub fn all_pairs(embeddings: &[f32], head: &Head, classes: &[usize], softmax: So
             |same: bool| (0..count).filter(move |&k| k != i && (classes[k] == classes[i]) == same);
         let nearest = least(row, i);
         let impostors: f64 = others(false).map(|k| (nearest - row[k]).exp()).sum();
-        // How the smoothed share is spread.
-        let weights: Vec<f64> = match softmax.teacher {
+        // How the smoothed share is spread, but for a factor.
+        let targets: Vec<f64> = match softmax.teacher {
             Some(teacher) => {
                 let row = &teacher[i * count..][..count];
                 let nearest = least(row, i);
@@ -123,24 +125,24 @@ pub fn all_pairs(embeddings: &[f32], head: &Head, classes: &[usize], softmax: So
             }
             None => vec![1.0; count],
         };
-        let to_impostors: f64 = others(false).map(|k| weights[k] * row[k]).sum();
-        let of_impostors: f64 = others(false).map(|k| weights[k]).sum();
-        let (mut over_partners, mut over_weights) = (0.0, 0.0);
+        let to_impostors: f64 = others(false).map(|k| targets[k] * row[k]).sum();
+        let of_impostors: f64 = others(false).map(|k| targets[k]).sum();
+        let (mut over_partners, mut over_targets) = (0.0, 0.0);
         for partner in others(true) {
             let own = (nearest - row[partner]).exp();
             let all = own + impostors;
-            let weight = weights[partner];
-            let mean = (weight * row[partner] + to_impostors) / (weight + of_impostors);
+            let target = targets[partner];
+            let mean = (target * row[partner] + to_impostors) / (target + of_impostors);
             value += share * (all.ln() - (nearest - row[partner]));
             value += share * smoothing * (mean - row[partner]);
             slopes[i * count + partner] +=
-                share * (1.0 - own / all - smoothing * (1.0 - weight / (weight + of_impostors)));
+                share * (1.0 - own / all - smoothing * (1.0 - target / (target + of_impostors)));
             over_partners += 1.0 / all;
-            over_weights += 1.0 / (weight + of_impostors);
+            over_targets += 1.0 / (target + of_impostors);
         }
         for k in others(false) {
             let pull = (nearest - row[k]).exp() * over_partners;
-            slopes[i * count + k] -= share * (pull - smoothing * weights[k] * over_weights);
+            slopes[i * count + k] -= share * (pull - smoothing * targets[k] * over_targets);
         }
     }
 

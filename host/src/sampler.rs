@@ -407,13 +407,17 @@ impl Sampler {
         let share = self.augment.camera.map_or(0.0, |camera| camera.share);
         let classes = self.groups.iter().flat_map(|group| &group.classes);
         let all: usize = classes.map(Vec::len).sum();
-        let of_batch = match self.objective {
+        let distorted = match self.objective {
             Objective::AllPairs {
                 classes, pictures, ..
-            } => classes * pictures,
-            Objective::Pairs { batch, .. } => 2 * batch,
+            } => (classes * pictures) as f64,
+            // The pairs themselves are shown as they are, their copies distorted.
+            Objective::Pairs { batch, copies, .. } => {
+                (2 * batch * copies) as f64 / (1 + copies) as f64
+            }
         };
-        share > 0.0 && batches as f64 * of_batch as f64 * share >= all as f64
+        let asked = batches as f64 * distorted * share;
+        asked > 0.0 && asked >= all as f64
     }
 
     /// Takes the photographs that batches will ask for before any does, as many at a time as keep all cores busy, for as
@@ -645,4 +649,53 @@ pub fn verification_pairs(
         ([g, c, first], [h, d, second], false)
     };
     Ok((0..count).map(pair).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::glyphs::{self, GlyphsSpec};
+
+    #[test]
+    fn photographs_are_taken_of_all_pictures_until_told_otherwise() {
+        let (_, compact) = crate::config::PRESETS[0];
+        let mut recipe = Recipe::parse(compact, Path::new("compact")).expect("a recipe");
+        recipe.augment.camera = Some(CameraShare {
+            share: 0.5,
+            strength: 0.1,
+        });
+        let data = glyphs::draw(&GlyphsSpec {
+            groups: 2,
+            classes_per_group: 8,
+            drawers: 5,
+            seed: 5,
+        });
+        let sampler = |recipe: &Recipe| Sampler::new(&data, recipe, 3).expect("enough to learn");
+        let taken = |sampler: &Sampler| {
+            let classes = sampler.groups.iter().flat_map(|group| &group.classes);
+            let there = |picture: &&Picture| picture.photograph.get().is_some();
+            classes.flatten().filter(there).count()
+        };
+        let all = sampler(&recipe);
+        all.take_photographs(|_, _| true);
+        assert_eq!(taken(&all), 80);
+        let some = sampler(&recipe);
+        some.take_photographs(|taken, _| taken == 0);
+        assert_eq!(taken(&some), AT_ONCE);
+
+        // Half of a batch of 128 is 64: two batches ask for 80.
+        assert!(!all.asks_for_most_photographs(1) && all.asks_for_most_photographs(2));
+        recipe.objective = Objective::Pairs {
+            pairs: 100,
+            copies: 0,
+            batch: 10,
+        };
+        assert!(!sampler(&recipe).asks_for_most_photographs(u64::MAX));
+        recipe.augment.camera = None;
+        let without = sampler(&recipe);
+        without.take_photographs(|_, _| true);
+        assert_eq!(taken(&without), 0);
+    }
 }

@@ -1,5 +1,5 @@
 //! A training run: steps, validation, checkpoints, stop and resume. Knows the run's folder and the
-//! network: nothing of ONNX or of test data.
+//! network: nothing of ONNX (`distill` opens the models that teach) or of test data.
 
 use std::fs::{self, OpenOptions};
 use std::io::{IsTerminal, Write};
@@ -35,6 +35,8 @@ use crate::sampler::{self, Batch, Labels, Purpose, Sampler, Trial, stream};
 const EMBED_BATCH: usize = 128;
 /// Steps after which `minutes` becomes a number of epochs.
 const MEASURED_STEPS: u64 = 30;
+/// Photographs after which it is known how long all will take.
+const TIMED_PHOTOGRAPHS: usize = 256;
 /// Steps after which the moving average of the weights takes a step.
 const AVERAGED_STEPS: u64 = 10;
 /// Steps that share a row of `steps.csv`.
@@ -236,12 +238,8 @@ pub fn train(order: &Order, data: Dataset, stop: &AtomicBool) -> Result<Ending, 
     let trials = sampler::trials(validation, order.recipe.validation.into(), order.seed)
         .map_err(|reason| unlearnable(format!("the validation part: {reason}")))?;
     let teachers = Teachers::open(&order.teachers, &order.recipe.input, sha256)?;
-    if !order.teachers.is_empty() && order.recipe.objective.smoothing() == 0.0 {
-        return Err(unlearnable(format!(
-            "recipe {:?}: a teacher says how the smoothed share of the labels is spread, and there is none; set \
-             objective.smoothing",
-            order.recipe.name
-        )));
+    if !order.teachers.is_empty() {
+        can_be_taught(&order.recipe).map_err(unlearnable)?;
     }
     let run = RunFile {
         data: order.data_source.clone(),
@@ -270,16 +268,21 @@ pub fn train(order: &Order, data: Dataset, stop: &AtomicBool) -> Result<Ending, 
         trials.len(),
         trials[0].classes.len(),
     ));
-    let left = state.progress.total_steps - state.progress.step;
+    let is_timed = order.minutes.is_some() && state.progress.step < MEASURED_STEPS;
+    let left = match &state.progress {
+        progress if progress.exhausted => 0,
+        _ if is_timed => u64::MAX,
+        progress => progress.total_steps.saturating_sub(progress.step),
+    };
     if sampler.asks_for_most_photographs(left) {
         log.note("taking a photograph of every picture with the simulated camera");
         sampler.take_photographs(|taken, all| {
-            log.photographs(taken, all, &session);
+            log.photographs(taken, all, &session, order.minutes.filter(|_| is_timed));
             !stop.load(Ordering::Relaxed)
         });
     }
     let taken_minutes = session.elapsed().as_secs_f64() / 60.0;
-    let minutes = order.minutes.map(|minutes| minutes - taken_minutes);
+    let minutes = order.minutes.map(|all| (all - taken_minutes).max(0.0));
     let mut pace = Pace::new(minutes, state.progress.step);
 
     let first = state.progress.step;
@@ -325,7 +328,7 @@ pub fn train(order: &Order, data: Dataset, stop: &AtomicBool) -> Result<Ending, 
             if let Some(epochs) = pace.epochs(&state.progress) {
                 state.progress.total_steps = epochs * state.progress.steps_per_epoch;
                 log.note(&format!(
-                    "{:.1} minutes are {epochs} epochs at this rate",
+                    "in {:.1} minutes there is time for {epochs} epochs at this rate",
                     order.minutes.unwrap_or_default()
                 ));
             }
@@ -378,17 +381,43 @@ fn compare(
     objective: &Objective,
     teacher: Option<&[f64]>,
 ) -> Loss {
-    match labels {
-        Labels::Pairs(pairs) => loss::pairs(embeddings, head, pairs),
-        Labels::Classes(classes) => {
+    match (labels, objective) {
+        (Labels::Pairs(pairs), _) => loss::pairs(embeddings, head, pairs),
+        (Labels::Classes(classes), objective) => {
+            let (weight, smoothing) = match objective {
+                Objective::AllPairs {
+                    softmax_weight,
+                    smoothing,
+                    ..
+                } => (*softmax_weight, *smoothing),
+                Objective::Pairs { .. } => (0.0, 0.0),
+            };
             let softmax = Softmax {
-                weight: objective.softmax_weight(),
-                smoothing: objective.smoothing(),
+                weight,
+                smoothing,
                 teacher,
             };
             loss::all_pairs(embeddings, head, classes, softmax)
         }
     }
+}
+
+/// Whether a teacher changes anything; if not, in words.
+fn can_be_taught(recipe: &Recipe) -> Result<(), String> {
+    let untaught = match recipe.objective {
+        Objective::Pairs { .. } => "objective.kind is not \"all_pairs\"",
+        Objective::AllPairs {
+            softmax_weight: 0.0,
+            ..
+        } => "objective.softmax_weight is 0",
+        Objective::AllPairs { smoothing: 0.0, .. } => "objective.smoothing is 0",
+        Objective::AllPairs { .. } => return Ok(()),
+    };
+    Err(format!(
+        "recipe {:?}: a teacher spreads the smoothed share of the softmax term's labels, and {untaught}; change that, \
+         or leave --teacher out",
+        recipe.name
+    ))
 }
 
 fn unlearnable(reason: String) -> TrainError {
@@ -536,7 +565,11 @@ fn resume(
         return Err(differs("the data"));
     }
     if found.teachers != run.teachers {
-        return Err(differs("a teacher"));
+        let had = match found.teachers.as_slice() {
+            [] => "none".to_owned(),
+            ids => format!("{} in this order", ids.join(", ")),
+        };
+        return Err(differs(&format!("--teacher (the run had {had})")));
     }
     let path = last_path(&order.out);
     // Where there is none, it was killed before its first checkpoint.
@@ -1030,6 +1063,8 @@ struct Log {
     steps: PathBuf,
     live: bool,
     shown: Instant,
+    /// Whether it was said that photographs take long.
+    warned: bool,
     /// Sum of the losses since the last row of `steps`, and how many they are.
     losses: (f64, u64),
 }
@@ -1065,6 +1100,7 @@ impl Log {
             steps,
             live: std::io::stderr().is_terminal(),
             shown: Instant::now(),
+            warned: false,
             losses: (0.0, 0),
         })
     }
@@ -1088,11 +1124,23 @@ impl Log {
         eprintln!("{}{text}", if self.live { "\r\x1b[K" } else { "" });
     }
 
-    /// How far the photographs are, on a terminal.
-    fn photographs(&mut self, taken: usize, all: usize, begun: &Instant) {
+    /// How far the photographs are; once, if they will take more than half of the `minutes` asked for.
+    fn photographs(&mut self, taken: usize, all: usize, begun: &Instant, minutes: Option<f64>) {
+        let each = begun.elapsed().as_secs_f64() / taken.max(1) as f64;
+        let in_all = each * all as f64;
+        if taken >= TIMED_PHOTOGRAPHS
+            && !self.warned
+            && minutes.is_some_and(|minutes| in_all > 30.0 * minutes)
+        {
+            self.warned = true;
+            self.note(&format!(
+                "the photographs alone take about {}, and an epoch follows; --preset minimal takes none",
+                clock(in_all)
+            ));
+        }
         if self.is_due() {
-            let left = begun.elapsed().as_secs_f64() / taken.max(1) as f64 * (all - taken) as f64;
-            eprint!("\r\x1b[Kphotograph {taken}/{all}  {} left", clock(left));
+            let left = clock(each * (all - taken) as f64);
+            eprint!("\r\x1b[Kphotograph {taken}/{all}  {left} left");
         }
     }
 

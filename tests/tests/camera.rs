@@ -48,14 +48,7 @@ fn a_batch_is_the_same_whether_its_photographs_were_taken_before_it_or_for_it() 
     let (data, recipe) = (small_data(), recipe(&seen()));
     let sampler = || Sampler::new(&data, &recipe, 3).unwrap();
     let (before, without) = (sampler(), sampler());
-    let mut told = Vec::new();
-    before.take_photographs(|taken, all| {
-        told.push((taken, all));
-        true
-    });
-    // 3 groups of 8 classes of 6 pictures; a batch of 6 classes of 3 asks for 9 of them.
-    assert_eq!(told, [(0, 144), (64, 144), (128, 144)]);
-    assert!(before.asks_for_most_photographs(16) && !before.asks_for_most_photographs(15));
+    before.take_photographs(|_, _| true);
     for step in 0..3 {
         assert_eq!(before.batch(step), without.batch(step));
     }
