@@ -103,8 +103,8 @@ struct TrainArgs {
     /// Go on with the run in RUN
     #[arg(long)]
     resume: bool,
-    /// A model of the same data, --seed, [split] and [input] that says how the smoothed share of the labels is
-    /// spread; may be given several times
+    /// A model of the same data, --seed, split and input that says how the smoothed share of the labels is spread; may
+    /// be given several times
     #[arg(long = "teacher", value_name = "M.onnx")]
     teachers: Vec<PathBuf>,
 }
