@@ -166,7 +166,7 @@ fn comparisons(classes: usize, shots: usize) -> f64 {
 }
 
 /// Of so many classes some stay strangers: a fifth, and one at least.
-fn most_enrolled(classes: usize) -> usize {
+pub fn most_enrolled(classes: usize) -> usize {
     classes.saturating_sub((classes / 5).max(1))
 }
 

@@ -13,7 +13,6 @@ use onelook_edge::frame::Frame;
 use onelook_edge::head::Head;
 use onelook_edge::model::OperatingPoint;
 use onelook_edge::preprocess::{InputSpec, keepsake, patch};
-use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
@@ -22,6 +21,7 @@ use serde::Serialize;
 use crate::dataset::Dataset;
 use crate::eval::{Embeddings, PairScores};
 use crate::metrics;
+use crate::openset::{self, Search};
 use crate::sampler::{self, TrialSpec};
 
 /// Pictures that are measured at most, shared out among the classes.
@@ -33,8 +33,6 @@ const WAYS: [usize; 6] = [2, 5, 10, 20, 50, 100];
 const MOST_WAYS: usize = 500;
 /// Shots that are tried.
 const SHOTS: [usize; 5] = [1, 2, 3, 5, 10];
-/// Gallery sizes that are tried.
-const GALLERIES: [usize; 9] = [1, 2, 5, 10, 20, 50, 100, 200, 500];
 /// Redraws of the classes behind an interval.
 const REDRAWS: usize = 300;
 /// Fewer classes than this say nothing of other classes.
@@ -263,8 +261,6 @@ pub struct OpenSetRates {
 pub struct OpenSet {
     /// Enrolled classes, one picture each.
     pub gallery: usize,
-    /// Random galleries.
-    pub galleries: usize,
     /// At each of the card's thresholds.
     pub rates: Vec<OpenSetRates>,
 }
@@ -330,6 +326,7 @@ pub struct Hardest {
 /// The held-out pictures, numbered, and the distance of every two.
 pub struct Held<'a> {
     data: &'a Dataset,
+    embeddings: &'a Embeddings,
     /// By class: group, class within it, number of its first picture, how many it has.
     classes: Vec<Place>,
     /// The class of each picture.
@@ -353,7 +350,6 @@ struct Place {
 enum Draw {
     Classes = 1,
     Shares,
-    Galleries,
     Confusions,
 }
 
@@ -385,7 +381,7 @@ pub fn shorten(data: &mut Dataset) -> bool {
 
 impl<'a> Held<'a> {
     /// The distances of all pictures of `data`, which was embedded as `embeddings`.
-    pub fn new(data: &'a Dataset, embeddings: &Embeddings, head: &'a Head, seed: u64) -> Self {
+    pub fn new(data: &'a Dataset, embeddings: &'a Embeddings, head: &'a Head, seed: u64) -> Self {
         let rows: Vec<&[f32]> = embeddings
             .iter()
             .flatten()
@@ -416,6 +412,7 @@ impl<'a> Held<'a> {
         });
         Self {
             data,
+            embeddings,
             classes,
             owner,
             distances,
@@ -852,91 +849,63 @@ impl<'a> Held<'a> {
         bars
     }
 
-    /// Open-set identification at each of `points`, by gallery size. A gallery holds one picture of
-    /// each class that it enrols; each of these is then looked for by another picture, and
-    /// pictures of classes that it does not enrol are strangers.
+    /// Open-set identification at each of `points`, by gallery size, searched as `onelook eval --open-set` does, but
+    /// without classes that trained.
     ///
     /// # Errors
     /// In words, where no gallery leaves a stranger.
     pub fn open_set(&self, points: &[OperatingPoint]) -> Result<Vec<OpenSet>, String> {
-        let usable: Vec<usize> = (0..self.classes.len())
-            .filter(|&class| self.classes[class].count > 1)
-            .collect();
-        let most = usable.len().min(self.classes.len().saturating_sub(1));
+        let known = self.embeddings.concat();
+        let usable = known.iter().filter(|pictures| pictures.len() > 1).count();
+        let most = openset::most_enrolled(usable);
         if most == 0 {
             return Err(
-                "A gallery needs a held-out class of two pictures, and another class for a stranger."
+                "A gallery needs a held-out class of two pictures, and another such class for a stranger."
                     .to_owned(),
             );
         }
-        let size = |&gallery: &usize| self.open_set_of(gallery, &usable, points);
-        Ok(GALLERIES
-            .iter()
-            .filter(|&&gallery| gallery <= most)
-            .map(size)
-            .collect())
+        let sizes = openset::SIZES.into_iter().filter(|&size| size <= most);
+        sizes
+            .map(|size| self.open_set_of(&known, size, points))
+            .collect()
     }
 
-    fn open_set_of(&self, gallery: usize, usable: &[usize], points: &[OperatingPoint]) -> OpenSet {
-        const STRANGERS: usize = 20;
-        let galleries = (TRIALS / gallery).clamp(200, 5000);
-        let zero = vec![[0u64, 0u64]; self.classes.len()];
-        let mut wrong = vec![(zero.clone(), zero); points.len()];
-        for n in 0..galleries {
-            let mut rng = stream(
-                self.seed,
-                Draw::Galleries,
-                ((gallery as u64) << 32) | n as u64,
-            );
-            let mut order = usable.to_vec();
-            let (enrolled, _) = order.partial_shuffle(&mut rng, gallery);
-            let enrolled = enrolled.to_vec();
-            let mut probes = Vec::new();
-            let mut templates = Vec::new();
-            for &class in &enrolled {
-                let Place { first, count, .. } = self.classes[class];
-                let template = rng.random_range(0..count);
-                let probe = (template + rng.random_range(1..count)) % count;
-                templates.push((class, first + template));
-                probes.push((class, first + probe, true));
+    fn open_set_of(
+        &self,
+        known: &[openset::Class],
+        gallery: usize,
+        points: &[OperatingPoint],
+    ) -> Result<OpenSet, String> {
+        let spec = openset::Spec {
+            shots: 1,
+            searches: TRIALS,
+            seed: self.seed,
+        };
+        let searches = openset::searches(known, &[], self.head, gallery, spec)?;
+        let tally = |mated: bool, is_wrong: &dyn Fn(&Search) -> bool| {
+            let mut tally = vec![[0u64, 0u64]; known.len()];
+            for search in searches.iter().filter(|search| search.mated == mated) {
+                tally[search.class][0] += 1;
+                tally[search.class][1] += u64::from(is_wrong(search));
             }
-            let mut strangers: Vec<usize> = (0..self.classes.len())
-                .filter(|class| !enrolled.contains(class))
-                .collect();
-            let (drawn, _) = strangers.partial_shuffle(&mut rng, STRANGERS);
-            for &mut class in drawn {
-                let Place { first, count, .. } = self.classes[class];
-                probes.push((class, first + rng.random_range(0..count), false));
-            }
-            for (class, probe, is_mated) in probes {
-                let (best, named) = self.nearest(&templates, probe);
-                let p = self.head.probability(best);
-                for (point, (mated, strange)) in points.iter().zip(&mut wrong) {
-                    let accepted = p >= point.threshold;
-                    let (counts, is_wrong) = if is_mated {
-                        (&mut mated[class], !accepted || named != Some(class))
-                    } else {
-                        (&mut strange[class], accepted)
-                    };
-                    counts[0] += 1;
-                    counts[1] += u64::from(is_wrong);
-                }
-            }
-        }
-        let rates = points.iter().zip(&wrong);
+            tally
+        };
         let combinations = self.owner.len() * self.classes.len().saturating_sub(1);
-        OpenSet {
+        let rates = points.iter().map(|point| {
+            let accepts = |search: &Search| search.p >= point.threshold;
+            let strange = tally(false, &accepts);
+            let mated = tally(true, &|search| !search.right || !accepts(search));
+            OpenSetRates {
+                name: point.name.clone(),
+                threshold: point.threshold,
+                fpir: share(&strange, combinations as u64, self.seed),
+                fnir: self.share(&mated),
+            }
+        });
+        Ok(OpenSet {
             gallery,
-            galleries,
-            rates: rates
-                .map(|(point, (mated, strange))| OpenSetRates {
-                    name: point.name.clone(),
-                    threshold: point.threshold,
-                    fpir: share(strange, combinations as u64, self.seed),
-                    fnir: self.share(mated),
-                })
-                .collect(),
-        }
+            rates: rates.collect(),
+        })
     }
 
     /// The least distance of `probe` to any of `templates` (class, picture), and whose that is;
@@ -1397,12 +1366,12 @@ mod tests {
             assert_eq!((low.fpir.share, low.fnir.share), (0.0, 0.0));
             assert_eq!((high.fpir.share, high.fnir.share), (0.0, 1.0));
         }
-        // All alike: a stranger is always named, and of two that are as near neither is right.
-        let (data, embeddings) = embedded(&[&[&[1.0, 1.0], &[1.0, 1.0], &[1.0]]]);
+        // All alike: a stranger is always named, but of two that are as near neither is.
+        let (data, embeddings) = embedded(&[&[&[1.0, 1.0], &[1.0, 1.0], &[1.0, 1.0]]]);
         let held = Held::new(&data, &embeddings, &head, 1);
         let found = held.open_set(&points[..1]).unwrap();
         let rates = |at: usize| (found[at].rates[0].fpir.share, found[at].rates[0].fnir.share);
-        assert_eq!((rates(0), rates(1)), ((1.0, 0.0), (1.0, 1.0)));
+        assert_eq!((rates(0), rates(1)), ((1.0, 0.0), (0.0, 1.0)));
     }
 
     #[test]

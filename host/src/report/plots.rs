@@ -711,7 +711,6 @@ pub fn open_set_figure(
             let mut row = vec![
                 size.gallery.to_string(),
                 format!("<code>{}</code>", escape(name)),
-                size.galleries.to_string(),
             ];
             row.extend(share_cells(&pick(size, point)?));
             Some(row)
@@ -721,7 +720,6 @@ pub fn open_set_figure(
         &[
             "Enrolled",
             "Point",
-            "Galleries",
             "Wrong",
             "Probes",
             "Rate",
