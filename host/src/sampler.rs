@@ -405,8 +405,6 @@ impl Sampler {
     /// Whether so many batches ask for as many photographs as there are pictures, or more.
     pub fn asks_for_most_photographs(&self, batches: u64) -> bool {
         let share = self.augment.camera.map_or(0.0, |camera| camera.share);
-        let classes = self.groups.iter().flat_map(|group| &group.classes);
-        let all: usize = classes.map(Vec::len).sum();
         let distorted = match self.objective {
             Objective::AllPairs {
                 classes, pictures, ..
@@ -417,7 +415,12 @@ impl Sampler {
             }
         };
         let asked = batches as f64 * distorted * share;
-        asked > 0.0 && asked >= all as f64
+        asked > 0.0 && asked >= self.pictures().count() as f64
+    }
+
+    fn pictures(&self) -> impl Iterator<Item = &Picture> {
+        let classes = self.groups.iter().flat_map(|group| &group.classes);
+        classes.flatten()
     }
 
     /// Takes the photographs that batches will ask for before any does, as many at a time as keep all cores busy, for as
@@ -427,8 +430,7 @@ impl Sampler {
         let Some(camera) = self.augment.camera else {
             return;
         };
-        let classes = self.groups.iter().flat_map(|group| &group.classes);
-        let pictures: Vec<&Picture> = classes.flatten().collect();
+        let pictures: Vec<&Picture> = self.pictures().collect();
         let mut taken = 0;
         for some in pictures.chunks(AT_ONCE) {
             if !go_on(taken, pictures.len()) {
@@ -674,9 +676,8 @@ mod tests {
         });
         let sampler = |recipe: &Recipe| Sampler::new(&data, recipe, 3).expect("enough to learn");
         let taken = |sampler: &Sampler| {
-            let classes = sampler.groups.iter().flat_map(|group| &group.classes);
             let there = |picture: &&Picture| picture.photograph.get().is_some();
-            classes.flatten().filter(there).count()
+            sampler.pictures().filter(there).count()
         };
         let all = sampler(&recipe);
         all.take_photographs(|_, _| true);

@@ -268,29 +268,26 @@ pub fn train(order: &Order, data: Dataset, stop: &AtomicBool) -> Result<Ending, 
         trials.len(),
         trials[0].classes.len(),
     ));
-    let is_timed = order.minutes.is_some() && state.progress.step < MEASURED_STEPS;
-    let left = match &state.progress {
-        progress if progress.exhausted => 0,
-        _ if is_timed => u64::MAX,
-        progress => progress.total_steps.saturating_sub(progress.step),
+    let first = state.progress.step;
+    // Later than that the checkpoint knows the number of epochs.
+    let minutes = order.minutes.filter(|_| first < MEASURED_STEPS);
+    let most = match minutes {
+        Some(_) => u64::MAX,
+        None => state.progress.total_steps,
+    };
+    let left = match state.progress.exhausted {
+        true => 0,
+        false => most.saturating_sub(first),
     };
     if sampler.asks_for_most_photographs(left) {
         log.note("taking a photograph of every picture with the simulated camera");
         sampler.take_photographs(|taken, all| {
-            log.photographs(taken, all, &session, order.minutes.filter(|_| is_timed));
+            log.photographs(taken, all, &session, minutes);
             !stop.load(Ordering::Relaxed)
         });
     }
     let taken_minutes = session.elapsed().as_secs_f64() / 60.0;
-    let minutes = order.minutes.map(|all| (all - taken_minutes).max(0.0));
-    let mut pace = Pace::new(minutes, state.progress.step);
-
-    let first = state.progress.step;
-    let most = if pace.is_open() {
-        u64::MAX
-    } else {
-        state.progress.total_steps
-    };
+    let mut pace = Pace::new(minutes.map(|all| (all - taken_minutes).max(0.0)), first);
     // Each thread draws every n-th batch, and they are taken in turn.
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     std::thread::scope(|scope| {
@@ -999,8 +996,7 @@ struct Pace {
 impl Pace {
     fn new(minutes: Option<f64>, step: u64) -> Self {
         Self {
-            // Later than that the checkpoint knows the number of epochs.
-            minutes: minutes.filter(|_| step < MEASURED_STEPS),
+            minutes,
             begun: Instant::now(),
             first_step: step,
             measured: None,
@@ -1011,11 +1007,6 @@ impl Pace {
 
     fn count(&mut self, pictures: usize) {
         self.pictures += pictures;
-    }
-
-    /// Whether the number of epochs is yet to be measured.
-    fn is_open(&self) -> bool {
-        self.minutes.is_some()
     }
 
     fn pictures_per_second(&self) -> f64 {
