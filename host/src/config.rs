@@ -70,12 +70,30 @@ pub struct Block {
     /// Normalises each channel over the batch (Ioffe and Szegedy 2015). Its scale is kept
     /// positive, so that it can be folded into the convolution before the pooling.
     pub batch_norm: bool,
+    /// Adds what the block sees to what it gives, before the ReLU: a residual block (He et al. 2016) of one
+    /// layer. The device need not add: it is folded into the filter (Ding et al. 2021, section 3.3).
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub skip: bool,
+    /// Each filter sees the channel of its own number alone (Howard et al. 2017, section 3.1). For the
+    /// device it is a filter over all channels like any other, with zeros.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub depthwise: bool,
+}
+
+/// For serde: what is off is not written down.
+fn is_false(on: &bool) -> bool {
+    !on
 }
 
 impl Block {
     /// The side of what its convolution makes of pictures of this side; none where the filter is larger.
     pub fn convolved(&self, side: usize) -> Option<usize> {
         (side + 2 * self.padding + 1).checked_sub(self.kernel)
+    }
+
+    /// How many of `channels` one of its filters sees.
+    pub fn channels_seen(&self, channels: usize) -> usize {
+        if self.depthwise { 1 } else { channels }
     }
 }
 
@@ -116,6 +134,10 @@ pub enum Objective {
         pictures: usize,
         /// The share of batches whose classes come from one group, 0 to 1.
         within_group: f64,
+        /// The share of batches that are a class drawn by chance and those whose mean patches are nearest to
+        /// its own, of any group, 0 to 1; `within_group` is the share of the others.
+        #[serde(default)]
+        hard_classes: f64,
         /// Whether a class turned by 90, 180 or 270 degrees counts as three further classes.
         turns_as_classes: bool,
         /// Whether a class seen in a mirror counts as one more class, beside its turns.
@@ -345,10 +367,12 @@ impl Recipe {
         match self.objective {
             Objective::AllPairs {
                 within_group,
+                hard_classes,
                 smoothing,
                 ..
             } => {
                 share("objective.within_group", within_group)?;
+                share("objective.hard_classes", hard_classes)?;
                 if !(0.0..1.0).contains(&smoothing) {
                     return Err(format!(
                         "objective.smoothing must be 0 to below 1, not {smoothing}"
@@ -432,6 +456,19 @@ impl NetworkSpec {
                     input.side_px
                 ));
             }
+            let channels = planes[i].0;
+            if block.depthwise && block.filters != channels {
+                return Err(format!(
+                    "block {i}: depthwise, it has as many filters as it sees channels, {channels}"
+                ));
+            }
+            let same = (channels, Some(side), 1);
+            if block.skip && (block.filters, block.convolved(side), block.pool) != same {
+                return Err(format!(
+                    "block {i}: with a skip it gives what it sees, {channels} channels of {side} x {side}: pool = 1, \
+                     kernel = 2 x padding + 1"
+                ));
+            }
             side = block.convolved(side).map_or(0, |side| side / block.pool);
             if side == 0 {
                 return Err(format!("block {i}: nothing is left of the picture"));
@@ -490,6 +527,15 @@ mod tests {
             ),
         ] {
             let broken = compact.replace(right, wrong);
+            let error = Recipe::parse(&broken, Path::new("x.toml")).unwrap_err();
+            assert!(error.to_string().contains(named), "{error}");
+        }
+        for (wrong, named) in [
+            ("padding = 1, pool = 2, skip = true", "skip"),
+            ("padding = 0, pool = 1, skip = true", "skip"),
+            ("padding = 1, pool = 2, depthwise = true", "depthwise"),
+        ] {
+            let broken = compact.replacen("padding = 1, pool = 2", wrong, 1);
             let error = Recipe::parse(&broken, Path::new("x.toml")).unwrap_err();
             assert!(error.to_string().contains(named), "{error}");
         }

@@ -39,6 +39,8 @@ struct ConvBlock {
     norm: Option<BatchNorm>,
     padding: usize,
     pool: usize,
+    skip: bool,
+    depthwise: bool,
 }
 
 #[derive(Module, Debug)]
@@ -62,7 +64,7 @@ pub struct PlainTwin {
 /// A convolution of stride 1, ReLU, maximum over pool x pool.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PlainBlock {
-    /// The layer's description.
+    /// The layer's description, without what is folded into the weights.
     pub spec: Block,
     /// Input channels.
     pub channels: usize,
@@ -97,8 +99,9 @@ impl Twin {
         let mut id = || ids.next().unwrap_or_default();
         let mut blocks = Vec::new();
         for (block, &(channels, _)) in spec.blocks.iter().zip(&shapes.planes) {
-            let shape = [block.filters, channels, block.kernel, block.kernel];
-            let fan_in = channels * block.kernel * block.kernel;
+            let seen = block.channels_seen(channels);
+            let shape = [block.filters, seen, block.kernel, block.kernel];
+            let fan_in = seen * block.kernel * block.kernel;
             let (weight_deviation, (bias_mean, bias_deviation)) = match spec.init {
                 Init::He => ((2.0 / fan_in as f32).sqrt(), (0.0, 0.0)),
                 Init::Koch => (0.01, (0.5, 0.01)),
@@ -121,6 +124,8 @@ impl Twin {
                 norm,
                 padding: block.padding,
                 pool: block.pool,
+                skip: block.skip,
+                depthwise: block.depthwise,
             });
         }
         let flat: usize = shapes
@@ -163,7 +168,9 @@ impl Twin {
     pub fn forward(&self, pictures: Tensor<4>) -> Tensor<2> {
         let mut x = pictures;
         for block in &self.blocks {
-            let options = ConvOptions::new([1, 1], [block.padding; 2], [1, 1], 1);
+            let seen = x.clone();
+            let groups = if block.depthwise { x.dims()[1] } else { 1 };
+            let options = ConvOptions::new([1, 1], [block.padding; 2], [1, 1], groups);
             let bias = block.bias.as_ref().map(Param::val);
             x = conv2d(x, block.weight.val(), bias, options);
             if block.pool > 1 {
@@ -171,6 +178,9 @@ impl Twin {
             }
             if let Some(norm) = &block.norm {
                 x = norm.forward(x);
+            }
+            if block.skip {
+                x = x + seen;
             }
             x = relu(x);
         }
@@ -398,14 +408,16 @@ impl Twin {
         layers
     }
 
-    /// The weights as plain numbers, batch normalisations folded into their convolutions.
+    /// The weights as plain numbers: batch normalisations and skips folded into their convolutions, depthwise
+    /// filters with zeros for the channels that they do not see.
     ///
     /// # Errors
     /// In words, where the device fails.
     pub fn plain(&self, spec: &NetworkSpec) -> Result<PlainTwin, String> {
         let mut blocks = Vec::new();
         for (block, &spec) in self.blocks.iter().zip(&spec.blocks) {
-            let [filters, channels, _, _] = block.weight.val().dims();
+            let [filters, seen, kernel, _] = block.weight.val().dims();
+            let channels = if block.depthwise { filters } else { seen };
             let mut weight = numbers(block.weight.val())?;
             let mut bias = match &block.bias {
                 Some(bias) => numbers(bias.val())?,
@@ -425,6 +437,25 @@ impl Twin {
                     bias[f] = beta[f] + (bias[f] - mean[f]) * scale;
                 }
             }
+            let taps = kernel * kernel;
+            if block.depthwise {
+                let own = weight;
+                weight = vec![0.0; filters * channels * taps];
+                for (f, own) in own.chunks_exact(taps).enumerate() {
+                    weight[(f * channels + f) * taps..][..taps].copy_from_slice(own);
+                }
+            }
+            if block.skip {
+                // The middle of what filter f sees of channel f; `shapes` has an odd kernel here.
+                for f in 0..filters {
+                    weight[(f * channels + f) * taps + taps / 2] += 1.0;
+                }
+            }
+            let spec = Block {
+                skip: false,
+                depthwise: false,
+                ..spec
+            };
             blocks.push(PlainBlock {
                 spec,
                 channels,
@@ -447,7 +478,7 @@ impl Twin {
     }
 }
 
-/// Multiply-adds of one picture.
+/// Multiply-adds of one picture on the device.
 pub fn multiply_adds(spec: &NetworkSpec, input: &InputSpec) -> Result<u64, String> {
     let shapes = spec.shapes(input)?;
     let mut total = 0;
@@ -580,6 +611,8 @@ mod tests {
                 padding: 0,
                 pool: 2,
                 batch_norm: false,
+                skip: false,
+                depthwise: false,
             }],
             linear_sigmoid: None,
             alpha_non_negative: true,

@@ -15,7 +15,7 @@ use rayon::prelude::*;
 use crate::augment;
 use crate::augment::camera::{self, Conditions};
 use crate::config::{Augment, CameraShare, Objective, Recipe, Validation};
-use crate::dataset::{Dataset, Skipped};
+use crate::dataset::{self, Dataset, Skipped};
 
 /// Photographs that are taken before anybody is told how many there are.
 const AT_ONCE: usize = 64;
@@ -96,9 +96,16 @@ struct Pose {
     mirrored: bool,
 }
 
-/// The classes of a group, each with its pictures.
+/// The classes of a group.
 struct Group {
-    classes: Vec<Vec<Picture>>,
+    classes: Vec<Class>,
+}
+
+/// A training class.
+struct Class {
+    pictures: Vec<Picture>,
+    /// The mean of its patches, where batches of hard classes are asked for, else empty.
+    mean: Vec<f32>,
 }
 
 /// A training picture.
@@ -136,7 +143,7 @@ pub fn split(data: Dataset, recipe: &Recipe, seed: u64) -> (Dataset, Dataset) {
         }
         let part = |classes| Dataset {
             name: data.name.clone(),
-            groups: vec![crate::dataset::Group {
+            groups: vec![dataset::Group {
                 name: group.name.clone(),
                 classes,
             }],
@@ -214,15 +221,15 @@ impl Sampler {
             number: numbers.next().unwrap_or_default(),
             photograph: OnceLock::new(),
         };
+        let mut class = |of: &dataset::Class| Class {
+            pictures: of.pictures.iter().map(|p| picture(&p.frame)).collect(),
+            mean: Vec::new(),
+        };
         let groups: Vec<Group> = train
             .groups
             .iter()
             .map(|group| Group {
-                classes: group
-                    .classes
-                    .iter()
-                    .map(|class| class.pictures.iter().map(|p| picture(&p.frame)).collect())
-                    .collect(),
+                classes: group.classes.iter().map(&mut class).collect(),
             })
             .collect();
         let classes: usize = groups.iter().map(|g| g.classes.len()).sum();
@@ -231,14 +238,21 @@ impl Sampler {
                 "{classes} class to train on; a twin needs at least 2, beside those that validate"
             ));
         }
-        Ok(Self {
+        let mut sampler = Self {
             groups,
             input: recipe.input.clone(),
             augment: recipe.augment.clone(),
             objective: recipe.objective.clone(),
             seed,
             order: Mutex::default(),
-        })
+        };
+        if matches!(recipe.objective, Objective::AllPairs { hard_classes, .. } if hard_classes > 0.0)
+        {
+            for class in sampler.groups.iter_mut().flat_map(|g| &mut g.classes) {
+                class.mean = mean_patch(&class.pictures, &sampler.input);
+            }
+        }
+        Ok(sampler)
     }
 
     /// Steps in an epoch of pairs; `None` where the schedule says.
@@ -260,6 +274,7 @@ impl Sampler {
                 classes,
                 pictures,
                 within_group,
+                hard_classes,
                 turns_as_classes,
                 mirrors_as_classes,
                 ..
@@ -273,7 +288,12 @@ impl Sampler {
                     },
                     mirrored: mirrors_as_classes && rng.random_bool(0.5),
                 };
-                self.class_batch(&mut rng, classes, pictures, within_group, pose)
+                let picked = if hard_classes > 0.0 && rng.random_bool(hard_classes.min(1.0)) {
+                    self.hard_classes(&mut rng, classes)
+                } else {
+                    self.classes(&mut rng, classes, within_group)
+                };
+                self.class_batch(&mut rng, &picked, pictures, pose)
             }
             Objective::Pairs {
                 pairs,
@@ -283,19 +303,11 @@ impl Sampler {
         }
     }
 
-    /// `classes` x `pictures` rows. Classes of one batch share a pose, so no drawing meets its own
-    /// turned twin, which for a round or crossed character would be no other class at all.
-    fn class_batch(
-        &self,
-        rng: &mut ChaCha8Rng,
-        classes: usize,
-        pictures: usize,
-        within_group: f64,
-        pose: Pose,
-    ) -> Batch {
+    /// The classes of a batch, of one group with a chance of `within_group`.
+    fn classes(&self, rng: &mut ChaCha8Rng, classes: usize, within_group: f64) -> Vec<&Class> {
         let mut order: Vec<usize> = (0..self.groups.len()).collect();
         order.shuffle(rng);
-        let mut picked: Vec<&Vec<Picture>> = Vec::new();
+        let mut picked: Vec<&Class> = Vec::new();
         if rng.random_bool(within_group.clamp(0.0, 1.0)) {
             // One group after another until the batch is full: mostly the first alone.
             for &group in &order {
@@ -311,14 +323,40 @@ impl Sampler {
             picked.shuffle(rng);
         }
         picked.truncate(classes);
+        picked
+    }
+
+    /// A class drawn by chance and those most like it.
+    fn hard_classes(&self, rng: &mut ChaCha8Rng, classes: usize) -> Vec<&Class> {
+        let all: Vec<&Class> = self.groups.iter().flat_map(|g| &g.classes).collect();
+        let drawn = all[rng.random_range(0..all.len())];
+        let apart = |class: &Class| -> f32 {
+            let parts = class.mean.iter().zip(&drawn.mean);
+            parts.map(|(a, b)| (a - b) * (a - b)).sum()
+        };
+        let mut by_distance: Vec<_> = all.into_iter().map(|c| (apart(c), c)).collect();
+        by_distance.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let nearest = by_distance.into_iter().take(classes);
+        nearest.map(|(_, class)| class).collect()
+    }
+
+    /// Classes x `pictures` rows. Classes of one batch share a pose, so no drawing meets its own
+    /// turned twin, which for a round or crossed character would be no other class at all.
+    fn class_batch(
+        &self,
+        rng: &mut ChaCha8Rng,
+        classes: &[&Class],
+        pictures: usize,
+        pose: Pose,
+    ) -> Batch {
         let mut patches = Vec::new();
         let mut labels = Vec::new();
-        for (label, class) in picked.into_iter().enumerate() {
-            let mut drawings: Vec<usize> = (0..class.len()).collect();
+        for (label, class) in classes.iter().enumerate() {
+            let mut drawings: Vec<usize> = (0..class.pictures.len()).collect();
             drawings.shuffle(rng);
             // A class with fewer pictures shows them again, distorted anew.
             for &drawing in drawings.iter().cycle().take(pictures) {
-                patches.extend(self.distorted(&class[drawing], pose, rng).0);
+                patches.extend(self.distorted(&class.pictures[drawing], pose, rng).0);
                 labels.push(label);
             }
         }
@@ -351,7 +389,7 @@ impl Sampler {
             let mut rng = stream(self.seed, Purpose::Distortion, u64::from(entry));
             for (side, picture) in [(&mut left, a), (&mut right, b)] {
                 side.extend(match copy {
-                    0 => self.straight(&picture.frame).0,
+                    0 => straight(&picture.frame, &self.input).0,
                     _ => self.distorted(picture, Pose::default(), &mut rng).0,
                 });
             }
@@ -371,7 +409,7 @@ impl Sampler {
         let same = (n / self.groups.len()).is_multiple_of(2);
         let group = &self.groups[n % self.groups.len()];
         let class = rng.random_range(0..group.classes.len());
-        let pictures = &group.classes[class];
+        let pictures = &group.classes[class].pictures;
         let first = rng.random_range(0..pictures.len());
         if same {
             // Of a class with one picture the pair is that picture twice.
@@ -393,13 +431,9 @@ impl Sampler {
         };
         (
             &pictures[first],
-            &other[rng.random_range(0..other.len())],
+            &other.pictures[rng.random_range(0..other.pictures.len())],
             false,
         )
-    }
-
-    fn straight(&self, frame: &Frame) -> Patch {
-        patch(frame, &self.input).unwrap_or_else(|_| Patch(vec![0.0; self.input.len()]))
     }
 
     /// Whether so many batches ask for as many photographs as there are pictures, or more.
@@ -420,7 +454,7 @@ impl Sampler {
 
     fn pictures(&self) -> impl Iterator<Item = &Picture> {
         let classes = self.groups.iter().flat_map(|group| &group.classes);
-        classes.flatten()
+        classes.flat_map(|class| &class.pictures)
     }
 
     /// Takes the photographs that batches will ask for before any does, as many at a time as keep all cores busy, for as
@@ -485,8 +519,23 @@ impl Sampler {
             let amount = rng.random_range(-self.augment.thickness..=self.augment.thickness);
             shown = augment::thicken(&shown, amount);
         }
-        patch(&shown, &self.input).unwrap_or_else(|_| self.straight(&turned))
+        patch(&shown, &self.input).unwrap_or_else(|_| straight(&turned, &self.input))
     }
+}
+
+/// The patch of a picture as it is, blank where there is nothing in it.
+fn straight(frame: &Frame, input: &InputSpec) -> Patch {
+    patch(frame, input).unwrap_or_else(|_| Patch(vec![0.0; input.len()]))
+}
+
+fn mean_patch(pictures: &[Picture], input: &InputSpec) -> Vec<f32> {
+    let mut mean = vec![0.0; input.len()];
+    for picture in pictures {
+        for (sum, x) in mean.iter_mut().zip(straight(&picture.frame, input).0) {
+            *sum += x / pictures.len() as f32;
+        }
+    }
+    mean
 }
 
 /// A one-shot trial on a data set: which classes of which group, and which pictures.
@@ -659,6 +708,36 @@ mod tests {
 
     use super::*;
     use crate::glyphs::{self, GlyphsSpec};
+
+    #[test]
+    fn a_batch_of_hard_classes_is_one_and_what_looks_like_it() {
+        let (_, compact) = crate::config::PRESETS[0];
+        let plain = compact
+            .replace("camera = ", "# camera = ")
+            .replace("affine = ", "# affine = ")
+            .replace("classes = 32", "classes = 2\nhard_classes = 1.0");
+        let recipe = Recipe::parse(&plain, Path::new("hard")).expect("a recipe");
+        let mut data = glyphs::draw(&GlyphsSpec {
+            groups: 2,
+            classes_per_group: 10,
+            drawers: 4,
+            seed: 5,
+        });
+        // The other group has the same classes: nothing is as much like one of them.
+        data.groups[1].classes = data.groups[0].classes.clone();
+        let sampler = Sampler::new(&data, &recipe, 3).expect("enough to learn");
+        for step in 0..50 {
+            let batch = sampler.batch(step);
+            let rows = batch.patches.chunks_exact(recipe.input.len());
+            let mut rows: Vec<Vec<u32>> = rows
+                .map(|row| row.iter().map(|x| x.to_bits()).collect())
+                .collect();
+            let mut second = rows.split_off(4);
+            rows.sort();
+            second.sort();
+            assert_eq!(rows, second);
+        }
+    }
 
     #[test]
     fn photographs_are_taken_of_all_pictures_until_told_otherwise() {

@@ -119,6 +119,8 @@ mod tests {
             padding: 0,
             pool: 2,
             batch_norm: false,
+            skip: false,
+            depthwise: false,
         };
         let plain = PlainTwin {
             blocks: vec![PlainBlock {
