@@ -105,11 +105,14 @@ fn attribute(node: &NodeProto, name: &str) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Block;
-    use crate::graph::{Weights, twin};
-    use crate::network::{PlainBlock, PlainLinear, PlainTwin};
+    use crate::config::{Block, Recipe};
+    use crate::graph::{self, Weights};
+    use crate::network::{PlainBlock, PlainLinear, PlainTwin, Twin};
+    use burn::tensor::Device;
     use onelook_edge::head::Head;
     use onelook_edge::preprocess::{Crop, Scaling};
+    use rand::SeedableRng;
+    use rand_chacha::ChaCha8Rng;
 
     #[test]
     fn the_cost_of_two_layers_by_hand() {
@@ -144,11 +147,29 @@ mod tests {
             crop: Crop::Frame,
             scaling: Scaling::Unit,
         };
-        let found = layers(&twin(Weights::F32(&plain), &input, 5), &input).unwrap();
+        let found = layers(&graph::twin(Weights::F32(&plain), &input, 5), &input).unwrap();
         // 8 x 8 less the edge is 6 x 6: 36 places of 54 weights; pooled 3 x 3 of 2 channels are 18.
         assert_eq!((found[0].side_px, found[0].pooled_px), (6, 3));
         assert_eq!((found[0].parameters, found[0].multiply_adds), (56, 1944));
         assert_eq!((found[1].inputs, found[1].outputs), (18, 5));
         assert_eq!((found[1].parameters, found[1].multiply_adds), (95, 90));
+    }
+
+    #[test]
+    fn koch_costs_what_it_costs_by_hand() {
+        let koch = Recipe::open("koch").unwrap();
+        let mut rng = ChaCha8Rng::seed_from_u64(1);
+        let twin = Twin::new(&koch.network, &koch.input, &mut rng, &Device::flex()).unwrap();
+        let plain = twin.plain(&koch.network).unwrap();
+        let graph = graph::twin(Weights::F32(&plain), &koch.input, 4096);
+        let found = layers(&graph, &koch.input).unwrap();
+        let found: Vec<u64> = found.iter().map(|layer| layer.multiply_adds).collect();
+        let blocks = [
+            64 * 100 * 96 * 96,
+            128 * 64 * 49 * 42 * 42,
+            128 * 128 * 16 * 18 * 18,
+            256 * 128 * 16 * 6 * 6,
+        ];
+        assert_eq!(found, [&blocks[..], &[9216 * 4096]].concat());
     }
 }
