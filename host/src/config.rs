@@ -16,6 +16,9 @@ pub const PRESETS: [(&str, &str); 4] = [
     ("koch35", include_str!("../presets/koch35.toml")),
 ];
 
+/// Weights that a block may have, those included that are 0 because it is depthwise.
+const MOST_WEIGHTS: usize = 1 << 28;
+
 /// A whole recipe: everything that, with data and seed, makes a model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -72,17 +75,12 @@ pub struct Block {
     pub batch_norm: bool,
     /// Adds what the block sees to what it gives, before the ReLU: a residual block (He et al. 2016) of one
     /// layer. The device need not add: it is folded into the filter (Ding et al. 2021, section 3.3).
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default)]
     pub skip: bool,
     /// Each filter sees the channel of its own number alone (Howard et al. 2017, section 3.1). For the
     /// device it is a filter over all channels like any other, with zeros.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default)]
     pub depthwise: bool,
-}
-
-/// For serde: what is off is not written down.
-fn is_false(on: &bool) -> bool {
-    !on
 }
 
 impl Block {
@@ -132,10 +130,10 @@ pub enum Objective {
         classes: usize,
         /// Pictures of each class in a batch.
         pictures: usize,
-        /// The share of batches whose classes come from one group, 0 to 1.
+        /// The share of batches whose classes come from one group, 0 to 1, of those that are not of hard classes.
         within_group: f64,
         /// The share of batches that are a class drawn by chance and those whose mean patches are nearest to
-        /// its own, of any group, 0 to 1; `within_group` is the share of the others.
+        /// its own, of any group, 0 to 1.
         #[serde(default)]
         hard_classes: f64,
         /// Whether a class turned by 90, 180 or 270 degrees counts as three further classes.
@@ -462,6 +460,15 @@ impl NetworkSpec {
                     "block {i}: depthwise, it has as many filters as it sees channels, {channels}"
                 ));
             }
+            let weights = [channels, block.kernel, block.kernel];
+            let weights = weights
+                .iter()
+                .try_fold(block.filters, |n, &by| n.checked_mul(by));
+            if weights.is_none_or(|weights| weights > MOST_WEIGHTS) {
+                return Err(format!(
+                    "block {i}: more than {MOST_WEIGHTS} weights as the device will have it"
+                ));
+            }
             let same = (channels, Some(side), 1);
             if block.skip && (block.filters, block.convolved(side), block.pool) != same {
                 return Err(format!(
@@ -521,6 +528,11 @@ mod tests {
         for (right, wrong, named) in [
             ("within_group = 0.7", "within_group = nan", "within_group"),
             (
+                "within_group = 0.7",
+                "within_group = 0.7\nhard_classes = 1.5",
+                "hard_classes must be",
+            ),
+            (
                 "validation_groups = 5",
                 "validation_groups = 5\ntrain_drawers = 0",
                 "drawers",
@@ -530,15 +542,25 @@ mod tests {
             let error = Recipe::parse(&broken, Path::new("x.toml")).unwrap_err();
             assert!(error.to_string().contains(named), "{error}");
         }
-        for (wrong, named) in [
-            ("padding = 1, pool = 2, skip = true", "skip"),
-            ("padding = 0, pool = 1, skip = true", "skip"),
-            ("padding = 1, pool = 2, depthwise = true", "depthwise"),
-        ] {
-            let broken = compact.replacen("padding = 1, pool = 2", wrong, 1);
+        // The first block sees 1 channel, the last the 128 that it has filters for.
+        let block = "padding = 1, pool = 2";
+        let refused = |before: &str, wrong: &str, after: &str, named: &str| {
+            let broken = format!("{before}{wrong}{after}");
             let error = Recipe::parse(&broken, Path::new("x.toml")).unwrap_err();
             assert!(error.to_string().contains(named), "{error}");
-        }
+        };
+        let (before, after) = compact.split_once(block).unwrap();
+        let skip = "with a skip it gives what it sees";
+        refused(before, "padding = 1, pool = 1, skip = true", after, skip);
+        let depthwise = "padding = 1, pool = 2, depthwise = true";
+        refused(before, depthwise, after, "as many filters");
+        let (before, after) = compact.rsplit_once(block).unwrap();
+        refused(before, "padding = 1, pool = 2, skip = true", after, skip);
+        refused(before, "padding = 0, pool = 1, skip = true", after, skip);
+        let taken = format!("{before}padding = 1, pool = 1, skip = true{after}");
+        assert!(Recipe::parse(&taken, Path::new("x.toml")).is_ok());
+        let (before, after) = compact.split_once("filters = 64").unwrap();
+        refused(before, "filters = 20_000_000", after, "weights");
         let tiny = compact.replace("side_px = 32", "side_px = 8");
         let error = Recipe::parse(&tiny, Path::new("x.toml")).unwrap_err();
         assert!(error.to_string().contains("nothing is left"), "{error}");

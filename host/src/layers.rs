@@ -3,7 +3,7 @@
 //! `network` and is what this is tested against, nor of losses and optimizers.
 //!
 //! Inside, pictures are [count, side, side, channels]: what lies under a row of a filter is one run of
-//! numbers, and a convolution a product of matrices (Chellapilla, Puri and Simard 2006). Work is cut into
+//! numbers, and a convolution that is not depthwise a product of matrices (Chellapilla, Puri and Simard 2006). Work is cut into
 //! parts of one size whatever the number of cores, and their sums are added in order: the result does not
 //! depend on how many cores there are.
 
@@ -79,6 +79,8 @@ pub struct Layers {
 #[derive(Clone, Copy, Debug)]
 struct Layer {
     channels: usize,
+    /// Channels that one filter has weights for.
+    channels_seen: usize,
     side: usize,
     filters: usize,
     kernel: usize,
@@ -125,6 +127,7 @@ impl Layers {
             let (channels, side) = planes[0];
             Layer {
                 channels,
+                channels_seen: block.channels_seen(channels),
                 side,
                 filters: block.filters,
                 kernel: block.kernel,
@@ -246,11 +249,6 @@ impl Layer {
         self.kernel * self.kernel * self.channels
     }
 
-    /// How many channels a filter has weights for.
-    fn seen(&self) -> usize {
-        if self.depthwise { 1 } else { self.channels }
-    }
-
     /// What the filters, as a matrix of [`Self::filter_rows`] or [`Self::turned_rows`], give for each field.
     fn apply(&self, into: &mut [f32], fields: &[f32], filters: &[f32], outputs: usize) {
         let places = into.len() / outputs;
@@ -318,7 +316,7 @@ impl Layer {
     }
 
     fn place_in_rows(&self, filter: usize, channel: usize, y: usize, x: usize) -> usize {
-        ((y * self.kernel + x) * self.seen() + channel) * self.filters + filter
+        ((y * self.kernel + x) * self.channels_seen + channel) * self.filters + filter
     }
 
     /// The filters turned by half a turn, as a matrix [kernel x kernel x filters, channels], depthwise
@@ -326,7 +324,8 @@ impl Layer {
     fn turned_rows(&self, weight: &[f32]) -> Vec<f32> {
         let last = self.kernel - 1;
         self.arranged(weight, |filter, channel, y, x| {
-            (((last - y) * self.kernel + last - x) * self.filters + filter) * self.seen() + channel
+            (((last - y) * self.kernel + last - x) * self.filters + filter) * self.channels_seen
+                + channel
         })
     }
 
@@ -346,7 +345,7 @@ impl Layer {
     fn each_weight(&self, mut call: impl FnMut(usize, usize, usize, usize, usize)) {
         let mut index = 0;
         for filter in 0..self.filters {
-            for channel in 0..self.seen() {
+            for channel in 0..self.channels_seen {
                 for y in 0..self.kernel {
                     for x in 0..self.kernel {
                         call(index, filter, channel, y, x);
@@ -432,7 +431,7 @@ impl Layer {
             }
             _ => (vec![1.0; self.filters], weights.shift.clone()),
         };
-        // A skip's block gives numbers where it sees them.
+        // A block with a skip gives as many numbers as it sees, in the same places.
         let mut y = if self.skip {
             seen.to_vec()
         } else {

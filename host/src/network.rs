@@ -50,7 +50,7 @@ struct Linear {
     bias: Param<Tensor<1>>,
 }
 
-/// The weights of a twin as plain numbers, batch normalisation folded in.
+/// The weights of a twin as plain numbers, with everything folded in that the device does not do apart.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PlainTwin {
     /// Convolutions, each followed by ReLU and its pooling.
@@ -99,9 +99,9 @@ impl Twin {
         let mut id = || ids.next().unwrap_or_default();
         let mut blocks = Vec::new();
         for (block, &(channels, _)) in spec.blocks.iter().zip(&shapes.planes) {
-            let seen = block.channels_seen(channels);
-            let shape = [block.filters, seen, block.kernel, block.kernel];
-            let fan_in = seen * block.kernel * block.kernel;
+            let channels_seen = block.channels_seen(channels);
+            let shape = [block.filters, channels_seen, block.kernel, block.kernel];
+            let fan_in = channels_seen * block.kernel * block.kernel;
             let (weight_deviation, (bias_mean, bias_deviation)) = match spec.init {
                 Init::He => ((2.0 / fan_in as f32).sqrt(), (0.0, 0.0)),
                 Init::Koch => (0.01, (0.5, 0.01)),
@@ -168,7 +168,7 @@ impl Twin {
     pub fn forward(&self, pictures: Tensor<4>) -> Tensor<2> {
         let mut x = pictures;
         for block in &self.blocks {
-            let seen = x.clone();
+            let seen = block.skip.then(|| x.clone());
             let groups = if block.depthwise { x.dims()[1] } else { 1 };
             let options = ConvOptions::new([1, 1], [block.padding; 2], [1, 1], groups);
             let bias = block.bias.as_ref().map(Param::val);
@@ -179,7 +179,7 @@ impl Twin {
             if let Some(norm) = &block.norm {
                 x = norm.forward(x);
             }
-            if block.skip {
+            if let Some(seen) = seen {
                 x = x + seen;
             }
             x = relu(x);
@@ -416,8 +416,12 @@ impl Twin {
     pub fn plain(&self, spec: &NetworkSpec) -> Result<PlainTwin, String> {
         let mut blocks = Vec::new();
         for (block, &spec) in self.blocks.iter().zip(&spec.blocks) {
-            let [filters, seen, kernel, _] = block.weight.val().dims();
-            let channels = if block.depthwise { filters } else { seen };
+            let [filters, channels_seen, kernel, _] = block.weight.val().dims();
+            let channels = if block.depthwise {
+                filters
+            } else {
+                channels_seen
+            };
             let mut weight = numbers(block.weight.val())?;
             let mut bias = match &block.bias {
                 Some(bias) => numbers(bias.val())?,
@@ -446,12 +450,14 @@ impl Twin {
                 }
             }
             if block.skip {
-                // The middle of what filter f sees of channel f; `shapes` has an odd kernel here.
+                // The middle of what filter f sees of channel f: `shapes` lets a skip through with an odd kernel and
+                // as many filters as channels alone.
                 for f in 0..filters {
                     weight[(f * channels + f) * taps + taps / 2] += 1.0;
                 }
             }
             let spec = Block {
+                batch_norm: false,
                 skip: false,
                 depthwise: false,
                 ..spec

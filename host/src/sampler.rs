@@ -248,9 +248,8 @@ impl Sampler {
         };
         if matches!(recipe.objective, Objective::AllPairs { hard_classes, .. } if hard_classes > 0.0)
         {
-            for class in sampler.groups.iter_mut().flat_map(|g| &mut g.classes) {
-                class.mean = mean_patch(&class.pictures, &sampler.input);
-            }
+            let classes = sampler.groups.par_iter_mut().flat_map(|g| &mut g.classes);
+            classes.for_each(|class| class.mean = mean_patch(&class.pictures, &recipe.input));
         }
         Ok(sampler)
     }
@@ -288,6 +287,7 @@ impl Sampler {
                     },
                     mirrored: mirrors_as_classes && rng.random_bool(0.5),
                 };
+                // Where none are asked for no number is drawn for it, and batches are what they always were.
                 let picked = if hard_classes > 0.0 && rng.random_bool(hard_classes.min(1.0)) {
                     self.hard_classes(&mut rng, classes)
                 } else {
@@ -528,6 +528,7 @@ fn straight(frame: &Frame, input: &InputSpec) -> Patch {
     patch(frame, input).unwrap_or_else(|_| Patch(vec![0.0; input.len()]))
 }
 
+/// The mean of the patches of the pictures as they are, [channels, side, side].
 fn mean_patch(pictures: &[Picture], input: &InputSpec) -> Vec<f32> {
     let mut mean = vec![0.0; input.len()];
     for picture in pictures {
@@ -736,6 +737,8 @@ mod tests {
             rows.sort();
             second.sort();
             assert_eq!(rows, second);
+            let picked = sampler.hard_classes(&mut stream(3, Purpose::Batch, step), 2);
+            assert!(!std::ptr::eq(picked[0], picked[1]));
         }
     }
 
