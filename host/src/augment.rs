@@ -276,6 +276,40 @@ pub fn thicken(frame: &Frame, amount: f32) -> Frame {
     Frame::new(width, height, channels, out).unwrap_or_else(|_| frame.clone())
 }
 
+/// Both drawings in one grey picture, the second moved by `right` and `down` pixels against the first: at each
+/// place the ink that is further from its own picture's ground, the median of the border, on the ground of
+/// the first and as much darker or lighter as that has room for.
+pub fn overlaid(first: &Frame, second: &Frame, right: i32, down: i32) -> Frame {
+    let (first, second) = (first.to_grey(), second.to_grey());
+    let grounds = [&first, &second].map(|frame| border_median(frame)[0]);
+    let ink = |frame: &Frame, ground: u8, x: i32, y: i32| {
+        let (x, y) = (usize::try_from(x), usize::try_from(y));
+        match (x, y) {
+            (Ok(x), Ok(y)) if x < frame.width() && y < frame.height() => {
+                frame.level(x, y).abs_diff(ground)
+            }
+            _ => 0,
+        }
+    };
+    // Where the first picture begins, and what holds both.
+    let (left, top) = (right.min(0), down.min(0));
+    let side = |first: usize, second: usize, moved: i32| {
+        let (first, second) = (first as i32, second as i32 + moved);
+        (first.max(second) - moved.min(0)).max(1) as usize
+    };
+    let width = side(first.width(), second.width(), right);
+    let height = side(first.height(), second.height(), down);
+    Frame::from_fn(width, height, |x, y| {
+        let (x, y) = (x as i32 + left, y as i32 + top);
+        let most = ink(&first, grounds[0], x, y).max(ink(&second, grounds[1], x - right, y - down));
+        if grounds[0] >= 128 {
+            grounds[0].saturating_sub(most)
+        } else {
+            grounds[0].saturating_add(most)
+        }
+    })
+}
+
 /// The median of each channel along the border; the third and second stay 0 in grey.
 fn border_median(frame: &Frame) -> [u8; 3] {
     let (width, height, channels) = (frame.width(), frame.height(), frame.channels());
@@ -319,6 +353,35 @@ mod tests {
     /// 3 x 2: 1 2 3 / 4 5 6.
     fn lopsided() -> Frame {
         Frame::new(3, 2, 1, vec![1, 2, 3, 4, 5, 6]).unwrap()
+    }
+
+    #[test]
+    fn two_drawings_lie_over_each_other_where_they_were_moved_to() {
+        // 3 x 3, a dot of 50 in the middle of 250; 4 x 3, a dot of 0 and one of 200 on 230, beside each other.
+        let first = Frame::from_fn(3, 3, |x, y| if (x, y) == (1, 1) { 50 } else { 250 });
+        let second = Frame::from_fn(4, 3, |x, y| match (x, y) {
+            (1, 1) => 0,
+            (2, 1) => 200,
+            _ => 230,
+        });
+        // The second begins one to the left and two further down, so the first begins at (1, 0) of 4 x 5.
+        let both = overlaid(&first, &second, -1, 2);
+        assert_eq!((both.width(), both.height()), (4, 5));
+        let expected = |x: usize, y: usize| match (x, y) {
+            (2, 1) => 50,
+            (1, 3) => 20, // 230 darker than 250
+            (2, 3) => 220,
+            _ => 250,
+        };
+        for (y, x) in (0..5).flat_map(|y| (0..4).map(move |x| (y, x))) {
+            assert_eq!(both.level(x, y), expected(x, y), "{x} {y}");
+        }
+        // Where both are ink, the one that is further from its ground; light on dark stays light.
+        let over = overlaid(&first, &second, 0, 0);
+        assert_eq!([1, 2].map(|x| over.level(x, 1)), [20, 220]);
+        let light = Frame::from_fn(3, 3, |x, y| if (x, y) == (1, 1) { 90 } else { 10 });
+        let over = overlaid(&light, &second, 0, 0);
+        assert_eq!([1, 2].map(|x| over.level(x, 1)), [240, 40]);
     }
 
     #[test]

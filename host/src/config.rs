@@ -130,10 +130,15 @@ pub enum Objective {
         classes: usize,
         /// Pictures of each class in a batch.
         pictures: usize,
-        /// The share of batches whose classes come from one group, 0 to 1, of those that are not of hard classes.
+        /// The share of batches whose classes come from one group, 0 to 1, of those that are neither of
+        /// composites nor of hard classes.
         within_group: f64,
-        /// The share of batches that are a class drawn by chance and those whose mean patches are nearest to
-        /// its own, of any group, 0 to 1.
+        /// The share of batches whose classes are made for them, 0 to 1: each is two classes of one group, drawn
+        /// over each other by the same drawer where pictures of a class are in the order of the drawers.
+        #[serde(default)]
+        composites: f64,
+        /// The share of the batches that are not of composites which are a class drawn by chance and those whose
+        /// mean patches are nearest to its own, of any group, 0 to 1.
         #[serde(default)]
         hard_classes: f64,
         /// Whether a class turned by 90, 180 or 270 degrees counts as three further classes.
@@ -362,14 +367,24 @@ impl Recipe {
             0.0..=1.0 => Ok(()),
             _ => Err(format!("{name} must be 0 to 1, not {share}")),
         };
+        let shows_marks =
+            matches!(self.input.crop, Crop::Mark { .. }) && self.input.scaling == Scaling::InkIsOne;
         match self.objective {
             Objective::AllPairs {
                 within_group,
+                composites,
                 hard_classes,
                 smoothing,
                 ..
             } => {
                 share("objective.within_group", within_group)?;
+                share("objective.composites", composites)?;
+                if composites > 0.0 && !shows_marks {
+                    return Err(
+                        "objective.composites needs crop = mark and scaling = ink_is_one"
+                            .to_owned(),
+                    );
+                }
                 share("objective.hard_classes", hard_classes)?;
                 if !(0.0..1.0).contains(&smoothing) {
                     return Err(format!(
@@ -390,9 +405,7 @@ impl Recipe {
         if let Some(camera) = &self.augment.camera {
             share("augment.camera.share", camera.share)?;
             share("augment.camera.strength", f64::from(camera.strength))?;
-            if !matches!(self.input.crop, Crop::Mark { .. })
-                || self.input.scaling != Scaling::InkIsOne
-            {
+            if !shows_marks {
                 return Err("augment.camera needs crop = mark and scaling = ink_is_one".to_owned());
             }
         }
@@ -531,6 +544,16 @@ mod tests {
                 "within_group = 0.7",
                 "within_group = 0.7\nhard_classes = 1.5",
                 "hard_classes must be",
+            ),
+            (
+                "within_group = 0.7",
+                "within_group = 0.7\ncomposites = -0.1",
+                "composites must be",
+            ),
+            (
+                "scaling = \"ink_is_one\"",
+                "scaling = \"unit\"",
+                "needs crop = mark",
             ),
             (
                 "validation_groups = 5",

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use onelook_edge::frame::Frame;
 use onelook_edge::locate;
 use onelook_edge::preprocess::{Crop, InputSpec, Patch, cleaned, patch};
-use rand::seq::SliceRandom;
+use rand::seq::{IndexedRandom, SliceRandom};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
@@ -16,6 +16,11 @@ use crate::augment;
 use crate::augment::camera::{self, Conditions};
 use crate::config::{Augment, CameraShare, Objective, Recipe, Validation};
 use crate::dataset::{self, Dataset, Skipped};
+
+/// The marks of a composite are moved against each other by up to so much of the first picture's sides, either way,
+const REACH: f32 = 0.5;
+/// and in each of its pictures by up to so much more.
+const UNSTEADY: f32 = 0.04;
 
 /// Photographs that are taken before anybody is told how many there are.
 const AT_ONCE: usize = 64;
@@ -273,6 +278,7 @@ impl Sampler {
                 classes,
                 pictures,
                 within_group,
+                composites,
                 hard_classes,
                 turns_as_classes,
                 mirrors_as_classes,
@@ -287,7 +293,13 @@ impl Sampler {
                     },
                     mirrored: mirrors_as_classes && rng.random_bool(0.5),
                 };
-                // Where none are asked for no number is drawn for it, and batches are what they always were.
+                // Where a share is 0 no number is drawn for it, and batches are what they are without it.
+                if composites > 0.0
+                    && rng.random_bool(composites.min(1.0))
+                    && let Some(batch) = self.composite_batch(&mut rng, classes, pictures, pose)
+                {
+                    return batch;
+                }
                 let picked = if hard_classes > 0.0 && rng.random_bool(hard_classes.min(1.0)) {
                     self.hard_classes(&mut rng, classes)
                 } else {
@@ -356,7 +368,8 @@ impl Sampler {
             drawings.shuffle(rng);
             // A class with fewer pictures shows them again, distorted anew.
             for &drawing in drawings.iter().cycle().take(pictures) {
-                patches.extend(self.distorted(&class.pictures[drawing], pose, rng).0);
+                let frame = self.seen(&class.pictures[drawing], rng);
+                patches.extend(self.distorted(frame, pose, rng).0);
                 labels.push(label);
             }
         }
@@ -364,6 +377,49 @@ impl Sampler {
             patches,
             labels: Labels::Classes(labels),
         }
+    }
+
+    /// Up to `classes` x `pictures` rows of classes that are two classes of a group each, one drawn over the other; in
+    /// half of the batches all are moved alike. `None` where no group has two.
+    fn composite_batch(
+        &self,
+        rng: &mut ChaCha8Rng,
+        classes: usize,
+        pictures: usize,
+        pose: Pose,
+    ) -> Option<Batch> {
+        let of_several = self.groups.iter().filter(|g| g.classes.len() > 1);
+        let of_several: Vec<&Group> = of_several.collect();
+        let group = &of_several.choose(rng)?.classes;
+        let pairs = (0..group.len()).flat_map(|a| (0..group.len()).map(move |b| (a, b)));
+        let mut pairs: Vec<_> = pairs.filter(|(a, b)| a != b).collect();
+        let (pairs, _) = pairs.partial_shuffle(rng, classes);
+        let place = |rng: &mut ChaCha8Rng, reach: f32| {
+            [0, 1].map(|_: usize| rng.random_range(-reach..=reach))
+        };
+        let alike = rng.random_bool(0.5).then(|| place(rng, REACH));
+        let mut patches = Vec::new();
+        let mut labels = Vec::new();
+        for (label, &(first, second)) in pairs.iter().enumerate() {
+            let of_class = alike.unwrap_or_else(|| place(rng, REACH));
+            let (first, second) = (&group[first].pictures, &group[second].pictures);
+            let mut drawers: Vec<usize> = (0..first.len().min(second.len())).collect();
+            drawers.shuffle(rng);
+            for &drawer in drawers.iter().cycle().take(pictures) {
+                let (first, second) = (&first[drawer].frame, &second[drawer].frame);
+                let more = place(rng, UNSTEADY);
+                let sides = [first.width(), first.height()];
+                let [right, down] =
+                    [0, 1].map(|axis| ((of_class[axis] + more[axis]) * sides[axis] as f32) as i32);
+                let frame = augment::overlaid(first, second, right, down);
+                patches.extend(self.distorted(&frame, pose, rng).0);
+                labels.push(label);
+            }
+        }
+        Some(Batch {
+            patches,
+            labels: Labels::Classes(labels),
+        })
     }
 
     /// All copies of all pairs in the order in which an epoch takes them.
@@ -390,7 +446,10 @@ impl Sampler {
             for (side, picture) in [(&mut left, a), (&mut right, b)] {
                 side.extend(match copy {
                     0 => straight(&picture.frame, &self.input).0,
-                    _ => self.distorted(picture, Pose::default(), &mut rng).0,
+                    _ => {
+                        let frame = self.seen(picture, &mut rng);
+                        self.distorted(frame, Pose::default(), &mut rng).0
+                    }
                 });
             }
             same.push(is_same);
@@ -507,12 +566,16 @@ impl Sampler {
         (0.8..1.25).contains(&agrees).then_some(cut_out)
     }
 
-    /// A posed and distorted patch; where distortion loses the mark, the straight one.
-    fn distorted(&self, picture: &Picture, pose: Pose, rng: &mut ChaCha8Rng) -> Patch {
+    /// The picture, or in its share of cases what the simulated camera makes of it.
+    fn seen<'a>(&self, picture: &'a Picture, rng: &mut ChaCha8Rng) -> &'a Frame {
         let camera = self.augment.camera;
         let seen = camera.filter(|camera| rng.random_bool(camera.share.clamp(0.0, 1.0)));
         let photograph = seen.and_then(|camera| self.photograph_of(picture, camera));
-        let frame = photograph.unwrap_or(&picture.frame);
+        photograph.unwrap_or(&picture.frame)
+    }
+
+    /// A posed and distorted patch; where distortion loses the mark, the straight one.
+    fn distorted(&self, frame: &Frame, pose: Pose, rng: &mut ChaCha8Rng) -> Patch {
         let turned = augment::posed(frame, pose.turns, pose.mirrored);
         let mut shown = augment::distort(&turned, &self.augment, rng);
         if self.augment.thickness > 0.0 {
@@ -740,6 +803,43 @@ mod tests {
             let picked = sampler.hard_classes(&mut stream(3, Purpose::Batch, step), 2);
             assert!(!std::ptr::eq(picked[0], picked[1]));
         }
+    }
+
+    #[test]
+    fn a_composite_is_one_class_of_a_group_drawn_over_another() {
+        let (_, compact) = crate::config::PRESETS[0];
+        let plain = compact
+            .replace("camera = ", "# camera = ")
+            .replace("affine = ", "# affine = ")
+            .replace("turns_as_classes = true", "turns_as_classes = false")
+            .replace("pictures = 4", "pictures = 2\ncomposites = 1.0");
+        let recipe = Recipe::parse(&plain, Path::new("composites")).expect("a recipe");
+        let mut data = glyphs::draw(&GlyphsSpec {
+            groups: 2,
+            classes_per_group: 2,
+            drawers: 1,
+            seed: 5,
+        });
+        data.groups[1].classes.truncate(1);
+        let only = &data.groups[0].classes;
+        let [first, second] = [0, 1].map(|class| &only[class].pictures[0].frame);
+        let sampler = Sampler::new(&data, &recipe, 3).expect("enough to learn");
+        let batch = sampler.batch(0);
+        // A over B and B over A, in two pictures each.
+        assert_eq!(batch.labels, Labels::Classes(vec![0, 0, 1, 1]));
+        let mut rows: Vec<&[f32]> = batch.patches.chunks_exact(recipe.input.len()).collect();
+        assert!((1..4).all(|row| rows[row] != rows[0]));
+        let reach = ((REACH + UNSTEADY) * first.width() as f32) as i32;
+        for right in -reach..=reach {
+            for down in -reach..=reach {
+                let patch = straight(
+                    &augment::overlaid(first, second, right, down),
+                    &recipe.input,
+                );
+                rows.retain(|row| *row != patch.0);
+            }
+        }
+        assert_eq!(rows.len(), 0);
     }
 
     #[test]
