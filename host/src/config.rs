@@ -58,8 +58,9 @@ pub struct NetworkSpec {
     pub init: Init,
 }
 
-/// Convolution (stride 1), maximum over pool x pool, batch normalisation where asked, ReLU.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// Convolution (stride 1), maximum over pool x pool, batch normalisation where asked, ReLU. By default it has none of what
+/// may be asked for, and no size.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Block {
     /// Output channels.
@@ -367,8 +368,10 @@ impl Recipe {
             0.0..=1.0 => Ok(()),
             _ => Err(format!("{name} must be 0 to 1, not {share}")),
         };
-        let shows_marks =
-            matches!(self.input.crop, Crop::Mark { .. }) && self.input.scaling == Scaling::InkIsOne;
+        let needs_marks = |name: &str| match (self.input.crop, self.input.scaling) {
+            (Crop::Mark { .. }, Scaling::InkIsOne) => Ok(()),
+            _ => Err(format!("{name} needs crop = mark and scaling = ink_is_one")),
+        };
         match self.objective {
             Objective::AllPairs {
                 within_group,
@@ -379,11 +382,8 @@ impl Recipe {
             } => {
                 share("objective.within_group", within_group)?;
                 share("objective.composites", composites)?;
-                if composites > 0.0 && !shows_marks {
-                    return Err(
-                        "objective.composites needs crop = mark and scaling = ink_is_one"
-                            .to_owned(),
-                    );
+                if composites > 0.0 {
+                    needs_marks("objective.composites")?;
                 }
                 share("objective.hard_classes", hard_classes)?;
                 if !(0.0..1.0).contains(&smoothing) {
@@ -405,9 +405,7 @@ impl Recipe {
         if let Some(camera) = &self.augment.camera {
             share("augment.camera.share", camera.share)?;
             share("augment.camera.strength", f64::from(camera.strength))?;
-            if !shows_marks {
-                return Err("augment.camera needs crop = mark and scaling = ink_is_one".to_owned());
-            }
+            needs_marks("augment.camera")?;
         }
         if [self.split.train_drawers, self.split.validation_drawers].contains(&Some(0)) {
             return Err("split: drawers must be at least 1, or absent for all".to_owned());
@@ -565,6 +563,14 @@ mod tests {
             let error = Recipe::parse(&broken, Path::new("x.toml")).unwrap_err();
             assert!(error.to_string().contains(named), "{error}");
         }
+        let composites = compact
+            .replace("scaling = \"ink_is_one\"", "scaling = \"unit\"")
+            .replace("within_group = 0.7", "within_group = 0.7\ncomposites = 0.3");
+        let error = Recipe::parse(&composites, Path::new("x.toml")).unwrap_err();
+        assert!(
+            error.to_string().contains("composites needs crop = mark"),
+            "{error}"
+        );
         // The first block sees 1 channel, the last the 128 that it has filters for.
         let block = "padding = 1, pool = 2";
         let refused = |before: &str, wrong: &str, after: &str, named: &str| {

@@ -3,9 +3,9 @@
 //! `network` and is what this is tested against, nor of losses and optimizers.
 //!
 //! Inside, pictures are [count, side, side, channels]: what lies under a row of a filter is one run of
-//! numbers, and a convolution that is not depthwise a product of matrices (Chellapilla, Puri and Simard 2006). Work is cut into
-//! parts of one size whatever the number of cores, and their sums are added in order: the result does not
-//! depend on how many cores there are.
+//! numbers, and a convolution that is not depthwise a product of matrices (Chellapilla, Puri and Simard
+//! 2006). Work is cut into parts of one size whatever the number of cores, and their sums are added in
+//! order: the result does not depend on how many cores there are.
 
 mod product;
 
@@ -79,7 +79,7 @@ pub struct Layers {
 #[derive(Clone, Copy, Debug)]
 struct Layer {
     channels: usize,
-    /// Channels that one filter has weights for.
+    /// Channels that one filter has weights for: all, or its own alone.
     channels_seen: usize,
     side: usize,
     filters: usize,
@@ -87,7 +87,6 @@ struct Layer {
     padding: isize,
     pool: usize,
     skip: bool,
-    depthwise: bool,
     /// Side after the convolution.
     out: usize,
     /// Side after the pooling.
@@ -134,7 +133,6 @@ impl Layers {
                 padding: block.padding as isize,
                 pool: block.pool,
                 skip: block.skip,
-                depthwise: block.depthwise,
                 out: block.convolved(side).unwrap_or_default(),
                 pooled: planes[1].1,
             }
@@ -249,10 +247,14 @@ impl Layer {
         self.kernel * self.kernel * self.channels
     }
 
+    fn depthwise(&self) -> bool {
+        self.channels_seen < self.channels
+    }
+
     /// What the filters, as a matrix of [`Self::filter_rows`] or [`Self::turned_rows`], give for each field.
     fn apply(&self, into: &mut [f32], fields: &[f32], filters: &[f32], outputs: usize) {
         let places = into.len() / outputs;
-        if !self.depthwise {
+        if !self.depthwise() {
             let fields = Matrix::rows(fields, fields.len() / places);
             return product(into, fields, Matrix::rows(filters, outputs), false);
         }
@@ -274,7 +276,7 @@ impl Layer {
     /// gave make of it.
     fn gather(&self, of_filters: &mut [f32], fields: &[f32], gradient: &[f32]) {
         let field = self.field();
-        if !self.depthwise {
+        if !self.depthwise() {
             let fields = Matrix::rows(fields, field).transposed();
             return product(
                 of_filters,
@@ -827,8 +829,7 @@ mod tests {
             padding,
             pool,
             batch_norm,
-            skip: false,
-            depthwise: false,
+            ..Block::default()
         }
     }
 

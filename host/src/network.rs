@@ -40,7 +40,6 @@ struct ConvBlock {
     padding: usize,
     pool: usize,
     skip: bool,
-    depthwise: bool,
 }
 
 #[derive(Module, Debug)]
@@ -125,7 +124,6 @@ impl Twin {
                 padding: block.padding,
                 pool: block.pool,
                 skip: block.skip,
-                depthwise: block.depthwise,
             });
         }
         let flat: usize = shapes
@@ -169,7 +167,8 @@ impl Twin {
         let mut x = pictures;
         for block in &self.blocks {
             let seen = block.skip.then(|| x.clone());
-            let groups = if block.depthwise { x.dims()[1] } else { 1 };
+            // As many as there are channels, where each filter sees its own alone.
+            let groups = x.dims()[1] / block.weight.dims()[1];
             let options = ConvOptions::new([1, 1], [block.padding; 2], [1, 1], groups);
             let bias = block.bias.as_ref().map(Param::val);
             x = conv2d(x, block.weight.val(), bias, options);
@@ -417,7 +416,7 @@ impl Twin {
         let mut blocks = Vec::new();
         for (block, &spec) in self.blocks.iter().zip(&spec.blocks) {
             let [filters, channels_seen, kernel, _] = block.weight.val().dims();
-            let channels = if block.depthwise {
+            let channels = if spec.depthwise {
                 filters
             } else {
                 channels_seen
@@ -442,14 +441,14 @@ impl Twin {
                 }
             }
             let taps = kernel * kernel;
-            if block.depthwise {
+            if spec.depthwise {
                 let own = weight;
                 weight = vec![0.0; filters * channels * taps];
                 for (f, own) in own.chunks_exact(taps).enumerate() {
                     weight[(f * channels + f) * taps..][..taps].copy_from_slice(own);
                 }
             }
-            if block.skip {
+            if spec.skip {
                 // The middle of what filter f sees of channel f: `shapes` lets a skip through with an odd kernel and
                 // as many filters as channels alone.
                 for f in 0..filters {
@@ -595,9 +594,7 @@ mod tests {
                 kernel: 2,
                 padding: 0,
                 pool: 2,
-                batch_norm: false,
-                skip: false,
-                depthwise: false,
+                ..Block::default()
             }],
             linear_sigmoid: None,
             alpha_non_negative: true,

@@ -135,9 +135,7 @@ pub fn quantize(
                 kernel: side,
                 padding: 0,
                 pool: 1,
-                batch_norm: false,
-                skip: false,
-                depthwise: false,
+                ..Block::default()
             },
             channels,
             weight: linear.weight.clone(),
@@ -305,9 +303,7 @@ mod tests {
                 kernel: 1,
                 padding: 0,
                 pool: 1,
-                batch_norm: false,
-                skip: false,
-                depthwise: false,
+                ..Block::default()
             },
             channels,
             weight: weight.to_vec(),

@@ -364,10 +364,7 @@ impl Sampler {
         let mut patches = Vec::new();
         let mut labels = Vec::new();
         for (label, class) in classes.iter().enumerate() {
-            let mut drawings: Vec<usize> = (0..class.pictures.len()).collect();
-            drawings.shuffle(rng);
-            // A class with fewer pictures shows them again, distorted anew.
-            for &drawing in drawings.iter().cycle().take(pictures) {
+            for drawing in drawings(class.pictures.len(), pictures, rng) {
                 let frame = self.seen(&class.pictures[drawing], rng);
                 patches.extend(self.distorted(frame, pose, rng).0);
                 labels.push(label);
@@ -403,9 +400,7 @@ impl Sampler {
         for (label, &(first, second)) in pairs.iter().enumerate() {
             let of_class = alike.unwrap_or_else(|| place(rng, REACH));
             let (first, second) = (&group[first].pictures, &group[second].pictures);
-            let mut drawers: Vec<usize> = (0..first.len().min(second.len())).collect();
-            drawers.shuffle(rng);
-            for &drawer in drawers.iter().cycle().take(pictures) {
+            for drawer in drawings(first.len().min(second.len()), pictures, rng) {
                 let (first, second) = (&first[drawer].frame, &second[drawer].frame);
                 let more = place(rng, UNSTEADY);
                 let sides = [first.width(), first.height()];
@@ -584,6 +579,18 @@ impl Sampler {
         }
         patch(&shown, &self.input).unwrap_or_else(|_| straight(&turned, &self.input))
     }
+}
+
+/// Which of `count` drawings a batch shows: `pictures` of them by chance, or all and then the same again, as
+/// each is distorted anew.
+fn drawings(
+    count: usize,
+    pictures: usize,
+    rng: &mut ChaCha8Rng,
+) -> impl Iterator<Item = usize> + use<> {
+    let mut drawings: Vec<usize> = (0..count).collect();
+    drawings.shuffle(rng);
+    drawings.into_iter().cycle().take(pictures)
 }
 
 /// The patch of a picture as it is, blank where there is nothing in it.
@@ -773,14 +780,21 @@ mod tests {
     use super::*;
     use crate::glyphs::{self, GlyphsSpec};
 
+    /// `compact` with these changes, its pictures shown as they are.
+    fn undistorted(changes: &[(&str, &str)]) -> Recipe {
+        let mut recipe = crate::config::PRESETS[0].1.to_owned();
+        for (was, is) in changes {
+            recipe = recipe.replace(was, is);
+        }
+        let mut recipe = Recipe::parse(&recipe, Path::new("undistorted")).expect("a recipe");
+        recipe.augment.affine = None;
+        recipe.augment.camera = None;
+        recipe
+    }
+
     #[test]
     fn a_batch_of_hard_classes_is_one_and_what_looks_like_it() {
-        let (_, compact) = crate::config::PRESETS[0];
-        let plain = compact
-            .replace("camera = ", "# camera = ")
-            .replace("affine = ", "# affine = ")
-            .replace("classes = 32", "classes = 2\nhard_classes = 1.0");
-        let recipe = Recipe::parse(&plain, Path::new("hard")).expect("a recipe");
+        let recipe = undistorted(&[("classes = 32", "classes = 2\nhard_classes = 1.0")]);
         let mut data = glyphs::draw(&GlyphsSpec {
             groups: 2,
             classes_per_group: 10,
@@ -807,13 +821,10 @@ mod tests {
 
     #[test]
     fn a_composite_is_one_class_of_a_group_drawn_over_another() {
-        let (_, compact) = crate::config::PRESETS[0];
-        let plain = compact
-            .replace("camera = ", "# camera = ")
-            .replace("affine = ", "# affine = ")
-            .replace("turns_as_classes = true", "turns_as_classes = false")
-            .replace("pictures = 4", "pictures = 2\ncomposites = 1.0");
-        let recipe = Recipe::parse(&plain, Path::new("composites")).expect("a recipe");
+        let recipe = undistorted(&[
+            ("turns_as_classes = true", "turns_as_classes = false"),
+            ("pictures = 4", "pictures = 2\ncomposites = 1.0"),
+        ]);
         let mut data = glyphs::draw(&GlyphsSpec {
             groups: 2,
             classes_per_group: 2,

@@ -105,11 +105,41 @@ fn attribute(node: &NodeProto, name: &str) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Block, Recipe};
+    use crate::config::{Block, Init, NetworkSpec, Recipe};
     use crate::graph::{self, Weights};
     use crate::network::{PlainBlock, PlainLinear, PlainTwin};
     use onelook_edge::head::Head;
     use onelook_edge::preprocess::{Crop, Scaling};
+
+    /// The layers of a twin of such blocks and so many units, all its weights 0.
+    fn layers_of(blocks: Vec<Block>, units: usize, input: &InputSpec) -> Vec<Layer> {
+        let spec = NetworkSpec {
+            blocks,
+            linear_sigmoid: Some(units),
+            alpha_non_negative: true,
+            init: Init::Koch,
+        };
+        let planes = spec.shapes(input).unwrap().planes;
+        let block = |(&spec, &(channels, _)): (&Block, &(usize, usize))| PlainBlock {
+            spec,
+            channels,
+            weight: vec![0.0; spec.filters * channels * spec.kernel * spec.kernel],
+            bias: vec![0.0; spec.filters],
+        };
+        let (channels, side) = planes[planes.len() - 1];
+        let plain = PlainTwin {
+            blocks: spec.blocks.iter().zip(&planes).map(block).collect(),
+            linear: Some(PlainLinear {
+                weight: vec![0.0; units * channels * side * side],
+                bias: vec![0.0; units],
+            }),
+            head: Head {
+                alpha: vec![1.0; units],
+                bias: 0.0,
+            },
+        };
+        layers(&graph::twin(Weights::F32(&plain), input, units), input).unwrap()
+    }
 
     #[test]
     fn the_cost_of_two_layers_by_hand() {
@@ -118,25 +148,7 @@ mod tests {
             kernel: 3,
             padding: 0,
             pool: 2,
-            batch_norm: false,
-            skip: false,
-            depthwise: false,
-        };
-        let plain = PlainTwin {
-            blocks: vec![PlainBlock {
-                spec,
-                channels: 3,
-                weight: vec![0.0; 54],
-                bias: vec![0.0; 2],
-            }],
-            linear: Some(PlainLinear {
-                weight: vec![0.0; 5 * 18],
-                bias: vec![0.0; 5],
-            }),
-            head: Head {
-                alpha: vec![1.0; 5],
-                bias: 0.0,
-            },
+            ..Block::default()
         };
         let input = InputSpec {
             channels: 3,
@@ -144,7 +156,7 @@ mod tests {
             crop: Crop::Frame,
             scaling: Scaling::Unit,
         };
-        let found = layers(&graph::twin(Weights::F32(&plain), &input, 5), &input).unwrap();
+        let found = layers_of(vec![spec], 5, &input);
         // 8 x 8 less the edge is 6 x 6: 36 places of 54 weights; pooled 3 x 3 of 2 channels are 18.
         assert_eq!((found[0].side_px, found[0].pooled_px), (6, 3));
         assert_eq!((found[0].parameters, found[0].multiply_adds), (56, 1944));
@@ -155,28 +167,7 @@ mod tests {
     #[test]
     fn koch_costs_what_it_costs_by_hand() {
         let koch = Recipe::open("koch").unwrap();
-        let shapes = koch.network.shapes(&koch.input).unwrap();
-        let blocks = koch.network.blocks.iter().zip(&shapes.planes);
-        let plain = PlainTwin {
-            blocks: blocks
-                .map(|(&spec, &(channels, _))| PlainBlock {
-                    spec,
-                    channels,
-                    weight: vec![0.0; spec.filters * channels * spec.kernel * spec.kernel],
-                    bias: vec![0.0; spec.filters],
-                })
-                .collect(),
-            linear: Some(PlainLinear {
-                weight: vec![0.0; 9216 * 4096],
-                bias: vec![0.0; 4096],
-            }),
-            head: Head {
-                alpha: vec![1.0; 4096],
-                bias: 0.0,
-            },
-        };
-        let graph = graph::twin(Weights::F32(&plain), &koch.input, 4096);
-        let found = layers(&graph, &koch.input).unwrap();
+        let found = layers_of(koch.network.blocks, 4096, &koch.input);
         let found: Vec<u64> = found.iter().map(|layer| layer.multiply_adds).collect();
         let blocks = [
             64 * 100 * 96 * 96,
