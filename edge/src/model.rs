@@ -722,10 +722,13 @@ mod tests {
             assert_eq!(embedded(&model), expected, "{isa}");
         }
         // tract rounds what lies in the middle of two steps to the other one, if f32 puts it there; ONNX Runtime
-        // rounds as the kernels do.
+        // rounds as the kernels do. Such a tie in an early layer moves a few of the numbers that follow from it
+        // by a step, which is 0.032 at most.
         let pairs = embedded(&tract).into_iter().zip(&expected);
         let unlike: Vec<_> = pairs.filter(|(tract, own)| tract != *own).collect();
-        assert!(10_000 * unlike.len() < expected.len(), "{unlike:?}");
+        assert!(500 * unlike.len() < expected.len(), "{unlike:?}");
+        let mut steps = unlike.iter().map(|(tract, own)| (tract - **own).abs());
+        assert!(steps.all(|step| step < 0.033), "{unlike:?}");
     }
 
     #[test]

@@ -253,7 +253,7 @@ pub struct Augment {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CameraShare {
-    /// The share of pictures, 0 to 1.
+    /// The share of the pictures of batches that are not of composites, 0 to 1.
     pub share: f64,
     /// Every disturbance is somewhere from none to this, 0 to 1.
     pub strength: f32,
@@ -544,14 +544,9 @@ mod tests {
                 "hard_classes must be",
             ),
             (
-                "within_group = 0.7",
-                "within_group = 0.7\ncomposites = -0.1",
+                "composites = 0.3",
+                "composites = -0.1",
                 "composites must be",
-            ),
-            (
-                "scaling = \"ink_is_one\"",
-                "scaling = \"unit\"",
-                "needs crop = mark",
             ),
             (
                 "validation_groups = 5",
@@ -563,15 +558,16 @@ mod tests {
             let error = Recipe::parse(&broken, Path::new("x.toml")).unwrap_err();
             assert!(error.to_string().contains(named), "{error}");
         }
-        let composites = compact
-            .replace("scaling = \"ink_is_one\"", "scaling = \"unit\"")
-            .replace("within_group = 0.7", "within_group = 0.7\ncomposites = 0.3");
-        let error = Recipe::parse(&composites, Path::new("x.toml")).unwrap_err();
-        assert!(
-            error.to_string().contains("composites needs crop = mark"),
-            "{error}"
-        );
-        // The first block sees 1 channel, the last the 128 that it has filters for.
+        let unit = compact.replace("scaling = \"ink_is_one\"", "scaling = \"unit\"");
+        let without = unit.replace("composites = 0.3\n", "");
+        for (broken, named) in [
+            (unit, "composites needs crop = mark"),
+            (without, "camera needs crop = mark"),
+        ] {
+            let error = Recipe::parse(&broken, Path::new("x.toml")).unwrap_err();
+            assert!(error.to_string().contains(named), "{error}");
+        }
+        // The first block sees 1 channel, the last the 160 that it has filters for.
         let block = "padding = 1, pool = 2";
         let refused = |before: &str, wrong: &str, after: &str, named: &str| {
             let broken = format!("{before}{wrong}{after}");
@@ -588,7 +584,7 @@ mod tests {
         refused(before, "padding = 0, pool = 1, skip = true", after, skip);
         let taken = format!("{before}padding = 1, pool = 1, skip = true{after}");
         assert!(Recipe::parse(&taken, Path::new("x.toml")).is_ok());
-        let (before, after) = compact.split_once("filters = 64").unwrap();
+        let (before, after) = compact.split_once("filters = 96").unwrap();
         refused(before, "filters = 20_000_000", after, "weights");
         let tiny = compact.replace("side_px = 32", "side_px = 8");
         let error = Recipe::parse(&tiny, Path::new("x.toml")).unwrap_err();

@@ -629,9 +629,10 @@ mod tests {
         let (old, new) = (weights(&twin(1)), weights(&twin(2)));
         let newer = twin(2);
         let norm = newer.blocks[0].norm.as_ref().unwrap();
+        let filters = recipe.network.blocks[0].filters;
         let device = Device::flex();
         norm.running_var.update(Tensor::from_data(
-            TensorData::new(vec![5.0f32; 32], [32]),
+            TensorData::new(vec![5.0f32; filters], [filters]),
             &device,
         ));
         let moved = twin(1).follow(&newer, 0.25);
@@ -640,7 +641,10 @@ mod tests {
         }
         // A fresh variance is 1: 0.75 x 1 + 0.25 x 5.
         let norm = moved.blocks[0].norm.as_ref().unwrap();
-        assert_eq!(numbers(norm.running_var.value_sync()).unwrap(), [2.0; 32]);
+        assert_eq!(
+            numbers(norm.running_var.value_sync()).unwrap(),
+            vec![2.0; filters]
+        );
     }
 
     #[test]

@@ -495,8 +495,11 @@ impl Sampler {
         let share = self.augment.camera.map_or(0.0, |camera| camera.share);
         let distorted = match self.objective {
             Objective::AllPairs {
-                classes, pictures, ..
-            } => (classes * pictures) as f64,
+                classes,
+                pictures,
+                composites,
+                ..
+            } => (classes * pictures) as f64 * (1.0 - composites),
             // The pairs themselves are shown as they are, their copies distorted.
             Objective::Pairs { batch, copies, .. } => {
                 (2 * batch * copies) as f64 / (1 + copies) as f64
@@ -794,7 +797,10 @@ mod tests {
 
     #[test]
     fn a_batch_of_hard_classes_is_one_and_what_looks_like_it() {
-        let recipe = undistorted(&[("classes = 32", "classes = 2\nhard_classes = 1.0")]);
+        let recipe = undistorted(&[
+            ("classes = 32", "classes = 2"),
+            ("composites = 0.3", "hard_classes = 1.0"),
+        ]);
         let mut data = glyphs::draw(&GlyphsSpec {
             groups: 2,
             classes_per_group: 10,
@@ -823,7 +829,8 @@ mod tests {
     fn a_composite_is_one_class_of_a_group_drawn_over_another() {
         let recipe = undistorted(&[
             ("turns_as_classes = true", "turns_as_classes = false"),
-            ("pictures = 4", "pictures = 2\ncomposites = 1.0"),
+            ("pictures = 4", "pictures = 2"),
+            ("composites = 0.3", "composites = 1.0"),
         ]);
         let mut data = glyphs::draw(&GlyphsSpec {
             groups: 2,
@@ -879,7 +886,7 @@ mod tests {
         some.take_photographs(|taken, _| taken == 0);
         assert_eq!(taken(&some), AT_ONCE);
 
-        // Half of a batch of 128 is 64: two batches ask for 80.
+        // Half of the 0.7 of the batches that are not composites: 44.8 of 128 pictures, so two batches ask for 80.
         assert!(!all.asks_for_most_photographs(1) && all.asks_for_most_photographs(2));
         recipe.objective = Objective::Pairs {
             pairs: 100,
