@@ -533,61 +533,42 @@ mod tests {
     #[test]
     fn an_unknown_field_and_an_impossible_layer_are_named() {
         let (_, compact) = PRESETS[0];
-        let typo = compact.replace("side_px", "side_pixels");
-        let error = Recipe::parse(&typo, Path::new("x.toml")).unwrap_err();
-        assert!(error.to_string().contains("side_pixels"), "{error}");
-        for (right, wrong, named) in [
-            ("within_group = 0.7", "within_group = nan", "within_group"),
-            (
-                "within_group = 0.7",
-                "within_group = 0.7\nhard_classes = 1.5",
-                "hard_classes must be",
-            ),
-            (
-                "composites = 0.3",
-                "composites = -0.1",
-                "composites must be",
-            ),
-            (
-                "validation_groups = 5",
-                "validation_groups = 5\ntrain_drawers = 0",
-                "drawers",
-            ),
-        ] {
-            let broken = compact.replace(right, wrong);
-            let error = Recipe::parse(&broken, Path::new("x.toml")).unwrap_err();
-            assert!(error.to_string().contains(named), "{error}");
-        }
-        let unit = compact.replace("scaling = \"ink_is_one\"", "scaling = \"unit\"");
-        let without = unit.replace("composites = 0.3\n", "");
-        for (broken, named) in [
-            (unit, "composites needs crop = mark"),
-            (without, "camera needs crop = mark"),
-        ] {
-            let error = Recipe::parse(&broken, Path::new("x.toml")).unwrap_err();
-            assert!(error.to_string().contains(named), "{error}");
-        }
-        // The first block sees 1 channel, the last the 160 that it has filters for.
-        let block = "padding = 1, pool = 2";
-        let refused = |before: &str, wrong: &str, after: &str, named: &str| {
-            let broken = format!("{before}{wrong}{after}");
-            let error = Recipe::parse(&broken, Path::new("x.toml")).unwrap_err();
+        let refused = |recipe: &str, named: &str| {
+            let error = Recipe::parse(recipe, Path::new("x.toml")).unwrap_err();
             assert!(error.to_string().contains(named), "{error}");
         };
-        let (before, after) = compact.split_once(block).unwrap();
-        let skip = "with a skip it gives what it sees";
-        refused(before, "padding = 1, pool = 1, skip = true", after, skip);
-        let depthwise = "padding = 1, pool = 2, depthwise = true";
-        refused(before, depthwise, after, "as many filters");
+        let share = "within_group = 0.7";
+        let hard = "within_group = 0.7\nhard_classes = 1.5";
+        let composites = "composites = 0.3";
+        let groups = "validation_groups = 5";
+        let drawers = "validation_groups = 5\ntrain_drawers = 0";
+        for (right, wrong, named) in [
+            ("side_px", "side_pixels", "side_pixels"),
+            (share, "within_group = nan", "within_group"),
+            (share, hard, "hard_classes must be"),
+            (composites, "composites = -0.1", "composites must be"),
+            (groups, drawers, "drawers"),
+            ("filters = 96", "filters = 20_000_000", "weights"),
+            ("side_px = 32", "side_px = 8", "nothing is left"),
+        ] {
+            refused(&compact.replace(right, wrong), named);
+        }
+        let unit = compact.replace("scaling = \"ink_is_one\"", "scaling = \"unit\"");
+        refused(&unit, "composites needs crop = mark");
+        let without = unit.replace("composites = 0.3\n", "");
+        refused(&without, "camera needs crop = mark");
+        // The first block sees 1 channel, the last the 160 that it has filters for.
+        let block = "padding = 1, pool = 2";
+        let first = |block_as: &str| compact.replacen(block, block_as, 1);
         let (before, after) = compact.rsplit_once(block).unwrap();
-        refused(before, "padding = 1, pool = 2, skip = true", after, skip);
-        refused(before, "padding = 0, pool = 1, skip = true", after, skip);
-        let taken = format!("{before}padding = 1, pool = 1, skip = true{after}");
+        let last = |block_as: &str| format!("{before}{block_as}{after}");
+        let skip = "with a skip it gives what it sees";
+        refused(&first("padding = 1, pool = 1, skip = true"), skip);
+        let depthwise = first("padding = 1, pool = 2, depthwise = true");
+        refused(&depthwise, "as many filters");
+        refused(&last("padding = 1, pool = 2, skip = true"), skip);
+        refused(&last("padding = 0, pool = 1, skip = true"), skip);
+        let taken = last("padding = 1, pool = 1, skip = true");
         assert!(Recipe::parse(&taken, Path::new("x.toml")).is_ok());
-        let (before, after) = compact.split_once("filters = 96").unwrap();
-        refused(before, "filters = 20_000_000", after, "weights");
-        let tiny = compact.replace("side_px = 32", "side_px = 8");
-        let error = Recipe::parse(&tiny, Path::new("x.toml")).unwrap_err();
-        assert!(error.to_string().contains("nothing is left"), "{error}");
     }
 }

@@ -1,14 +1,18 @@
-//! Burn, tract and ONNX Runtime agree on every kind of file that `export` writes.
+//! Burn, tract, ONNX Runtime and our kernels agree on every kind of file that `export` writes.
 
 #![allow(clippy::unwrap_used)]
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use onelook::dataset::Dataset;
 use onelook::export::{self, Order};
 use onelook::train;
-use onelook_edge::model::{INPUT, Model, OUTPUT, Precision};
+use onelook_edge::camera::MotionJpeg;
+use onelook_edge::demo::CLIP;
+use onelook_edge::kernel::Isa;
+use onelook_edge::model::{Engine, INPUT, Model, OUTPUT, Precision};
 use onelook_edge::preprocess::{Patch, patch};
 use onelook_tests::{TINY, TINY_KOCH, finished_run, small_data};
 use ort::environment::Environment;
@@ -105,14 +109,18 @@ fn batch(model: &Model, patches: &[Patch]) -> Tensor<f32> {
     Tensor::from_array((shape, numbers)).unwrap()
 }
 
-/// The embeddings of ONNX Runtime, all pictures in one batch.
-fn runtime(made: &Made) -> Option<Vec<Vec<f32>>> {
-    let mut session = onnx_runtime(&made.file)?;
-    let image = batch(&made.model, &patches(&made.model));
+/// The embeddings of ONNX Runtime from the model's file, all patches in one batch.
+fn runtime(file: &Path, model: &Model, patches: &[Patch]) -> Option<Vec<Vec<f32>>> {
+    let mut session = onnx_runtime(file)?;
+    let image = batch(model, patches);
     let outputs = session.run(ort::inputs![INPUT => image]).unwrap();
     let (_, numbers) = outputs[OUTPUT].try_extract_tensor::<f32>().unwrap();
-    let rows = numbers.chunks_exact(made.model.dims());
+    let rows = numbers.chunks_exact(model.dims());
     Some(rows.map(<[f32]>::to_vec).collect())
+}
+
+fn runtime_of(made: &Made) -> Option<Vec<Vec<f32>>> {
+    runtime(&made.file, &made.model, &patches(&made.model))
 }
 
 fn f32_agrees(recipe: &str) {
@@ -122,7 +130,7 @@ fn f32_agrees(recipe: &str) {
     let burn = apart(&burn(&made, &small_data()), &tract);
     println!("f32: tract is {burn:.1e} from Burn");
     assert!(burn < 1e-4, "{burn}");
-    if let Some(runtime) = runtime(&made) {
+    if let Some(runtime) = runtime_of(&made) {
         let runtime = apart(&runtime, &tract);
         println!("f32: tract is {runtime:.1e} from ONNX Runtime");
         assert!(runtime < 1e-4, "{runtime}");
@@ -137,7 +145,7 @@ fn int8_agrees(recipe: &str) {
     let burn = apart(&burn(&made, &small_data()), &tract);
     println!("int8: tract is {burn:.1e} from Burn");
     assert!(burn < 0.15, "{burn}");
-    if let Some(runtime) = runtime(&made) {
+    if let Some(runtime) = runtime_of(&made) {
         // The same integers, but for a rounding here and there.
         let runtime = apart(&runtime, &tract);
         println!("int8: tract is {runtime:.1e} from ONNX Runtime");
@@ -184,6 +192,31 @@ fn int8_of_the_compact_kind() {
 #[test]
 fn int8_of_kochs_kind() {
     int8_agrees(TINY_KOCH);
+}
+
+/// The invented drawings and what the demonstration's camera saw.
+#[test]
+fn every_kernel_gives_the_shipped_files_numbers_as_onnx_runtime_does() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/omniglot.onnx");
+    let model = Model::load(&file).unwrap();
+    let mut patches = patches(&model);
+    let clip = MotionJpeg::new(CLIP, "clip");
+    let seen = clip.map(|frame| patch(&frame.unwrap(), &model.card().input).unwrap());
+    patches.extend(seen);
+    let Some(expected) = runtime(&file, &model, &patches) else {
+        return;
+    };
+    for isa in Isa::here() {
+        let bytes = fs::read(&file).unwrap();
+        let model = Model::on(Engine::Kernels(isa), bytes, "shipped").unwrap();
+        let embed = |patch: &Patch| model.embed(patch).unwrap();
+        let found: Vec<Vec<f32>> = patches.iter().map(embed).collect();
+        assert!(
+            found == expected,
+            "{isa} is {:e} apart",
+            apart(&found, &expected)
+        );
+    }
 }
 
 #[test]
