@@ -325,14 +325,17 @@ impl View<'_> {
         let is_clear = !is_solid
             && (is_pure
                 || unlike == 0 && {
-                    let mut thick = 0;
+                    let (mut thick, mut solid) = (0, 0);
                     for patch in &mut *patches {
                         let ink = |x: usize, y: usize| is_ink(self.levels[y * self.width + x]);
                         patch.thick = sheet::largest_square(patch.bounds, ink, squares);
                         patch.mass = patch.area as f32;
                         thick = thick.max(usize::from(patch.thick));
+                        solid += usize::from(patch.thick).pow(2);
                     }
-                    20 * thick <= 3 * across.max(down) && sheet::cluster(patches) == 1
+                    20 * thick <= 3 * across.max(down)
+                        && 2 * solid <= all
+                        && sheet::cluster(patches) == 1
                 });
         let (paper, ink) = if dark_on_light {
             (levels.light, levels.dark)
@@ -849,6 +852,45 @@ mod tests {
         }
         frame = Frame::new(320, 240, 1, pixels).unwrap();
         found_at(&frame, &expected());
+    }
+
+    #[test]
+    fn things_that_lie_together_on_the_desk_are_no_mark() {
+        let shades = [0.05, 0.15, 0.4, 0.6, 0.8, 0.95];
+        let (mut scenes, mut found) = (0, 0);
+        for [card, ink, desk, thing] in
+            (0..6usize.pow(4)).map(|i| [i, i / 6, i / 36, i / 216].map(|i| shades[i % 6]))
+        {
+            let apart = |a: f32, b: f32, least: f32| (a - b).abs() > least;
+            if !(apart(card, ink, 0.24) && apart(card, desk, 0.14) && apart(thing, desk, 0.19)) {
+                continue;
+            }
+            // Four squares beside a card with 14 pixels of margin.
+            let things = [(30, 30, 22), (75, 45, 26), (45, 85, 24), (100, 90, 22)];
+            let scene = Frame::from_fn(320, 240, |x, y| {
+                let shade = if x >= 205 && y >= 135 && ell((x - 205) / 3 + 10, (y - 135) / 3 + 5) {
+                    ink
+                } else if (191..243).contains(&x) && (121..194).contains(&y) {
+                    card
+                } else if things.iter().any(|&(left, top, side)| {
+                    (left..left + side).contains(&x) && (top..top + side).contains(&y)
+                }) {
+                    thing
+                } else {
+                    desk
+                };
+                (240.0 * shade) as u8 + ((x * 7 + y * 13) % 9) as u8
+            });
+            let expected = Bounds {
+                x: 205.0,
+                y: 135.0,
+                ..expected()
+            };
+            scenes += 1;
+            found +=
+                usize::from(mark(&scene).is_some_and(|mark| mark.bounds.overlap(&expected) > 0.85));
+        }
+        assert!(10 * found >= 9 * scenes, "{found} of {scenes}");
     }
 
     #[test]
