@@ -265,7 +265,7 @@ struct TwoLevels {
     ink: f32,
     /// No camera gives levels this pure: a program drew it.
     is_pure: bool,
-    /// Nothing else can be meant: thin strokes that stand together, or pure ones.
+    /// Nothing else can be meant: thin strokes that stand together and are no things, or pure ones.
     is_clear: bool,
 }
 

@@ -80,7 +80,8 @@ struct Signs {
     mass: f32,
     /// The side of the largest square of ink, by the longer side of the mark.
     thick: f32,
-    /// How much of its patches of ink the largest square in each fills, 0 to 1: little of a stroke, much of a thing.
+    /// How much of its patches of ink, each by its mass, the largest square in it fills, 0 to 1: little of a stroke, much
+    /// of a thing.
     solid: f32,
     /// Its shorter side by its longer one.
     aspect: f32,
@@ -91,9 +92,9 @@ struct Signs {
 impl Sheet {
     /// Log odds of a mark on it beside the other candidates, fitted (multinomial logit) on 24,000 photographs by the
     /// simulated camera of background alphabets that do not validate, half at full strength, a quarter each at half of
-    /// it and at full strength on paper without an edge, under three of the notions of even: much ink, in thin strokes,
-    /// neither a line nor things that lie together, on a sheet without bays, from whose edge it stands apart; a desk
-    /// reaches the border.
+    /// it and at full strength on paper without an edge: much ink, in thin strokes, neither a line nor things that lie
+    /// together, on a sheet without bays, from whose edge it stands apart; a desk reaches the border. The candidates, and
+    /// how often each was found, were those of the notions of even 292, 320 and 415.
     fn likely(&self, mark: Signs) -> f32 {
         1.1 * (1.0 + mark.mass).ln()
             - 2.7 * (1.02 - self.convex.min(1.0)).ln()
@@ -186,7 +187,7 @@ impl Sheets {
             });
             let parts = &division.parts;
             largest.clear();
-            largest.reserve(parts.len());
+            largest.reserve(LEAST_SHARE);
             largest.extend((0..).zip(parts).filter_map(|(label, part)| {
                 let is_sheet = part.is_even
                     && part.area as usize * LEAST_SHARE >= smooth.len()
@@ -204,7 +205,7 @@ impl Sheets {
         let mut best: Option<Candidate> = None;
         for candidate in candidates {
             let own = Bounds::of(candidate.bounds);
-            // What is found under every notion of even is no accident of one.
+            // What is found under many notions of even is no accident of one.
             let same = |other: &&Candidate| own.overlap(&Bounds::of(other.bounds)) > SAME;
             let found = candidates.iter().filter(same).count() as f32;
             let likely = candidate.likely + 0.95 * found.ln();
