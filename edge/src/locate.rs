@@ -325,16 +325,16 @@ impl View<'_> {
         let is_clear = !is_solid
             && (is_pure
                 || unlike == 0 && {
-                    let (mut thick, mut solid) = (0, 0);
+                    let (mut thick, mut solid) = (0, 0.0);
                     for patch in &mut *patches {
                         let ink = |x: usize, y: usize| is_ink(self.levels[y * self.width + x]);
                         patch.thick = sheet::largest_square(patch.bounds, ink, squares);
                         patch.mass = patch.area as f32;
                         thick = thick.max(usize::from(patch.thick));
-                        solid += usize::from(patch.thick).pow(2);
+                        solid += patch.solid_mass();
                     }
                     20 * thick <= 3 * across.max(down)
-                        && 2 * solid <= all
+                        && 2.0 * solid <= all as f32
                         && sheet::cluster(patches) == 1
                 });
         let (paper, ink) = if dark_on_light {
@@ -535,6 +535,11 @@ struct Patch {
 impl Patch {
     fn places<'a>(&self, all: &'a [Place]) -> &'a [Place] {
         &all[self.first..self.first + self.area]
+    }
+
+    /// What its largest square has of its mass: little of a stroke, much of a thing.
+    fn solid_mass(&self) -> f32 {
+        self.mass * f32::from(self.thick).powi(2) / self.area as f32
     }
 }
 
@@ -765,12 +770,16 @@ mod tests {
         assert_eq!((square.x, square.y), (5.0, 3.5));
     }
 
-    /// The L three times as large and further in, on a card from (40, 20) to (260, 200), on a
+    /// The L three times as large, with its corner at (left, top).
+    fn large_ell(x: usize, y: usize, left: usize, top: usize) -> bool {
+        x >= left && y >= top && ell((x - left) / 3 + 10, (y - top) / 3 + 5)
+    }
+
+    /// That L at (90, 50), on a card from (40, 20) to (260, 200), on a
     /// darker desk: what is seen at a place, as a share of full light.
     fn on_a_desk(ink: f32, card: f32, desk: f32, light: impl Fn(f32, f32) -> f32) -> Frame {
         Frame::from_fn(320, 240, |x, y| {
-            let stroke = x >= 90 && y >= 50 && ell((x - 90) / 3 + 10, (y - 50) / 3 + 5);
-            let shade = if stroke {
+            let shade = if large_ell(x, y, 90, 50) {
                 ink
             } else if (40..260).contains(&x) && (20..200).contains(&y) {
                 card
@@ -793,9 +802,13 @@ mod tests {
         }
     }
 
+    fn is_it(mark: &Mark, expected: &Bounds) -> bool {
+        mark.bounds.overlap(expected) > 0.85
+    }
+
     fn found_at(frame: &Frame, expected: &Bounds) {
-        let found = mark(frame).unwrap().bounds;
-        assert!(found.overlap(expected) > 0.85, "{found:?}");
+        let found = mark(frame).unwrap();
+        assert!(is_it(&found, expected), "{:?}", found.bounds);
     }
 
     #[test]
@@ -868,7 +881,7 @@ mod tests {
             // Four squares beside a card with 14 pixels of margin.
             let things = [(30, 30, 22), (75, 45, 26), (45, 85, 24), (100, 90, 22)];
             let scene = Frame::from_fn(320, 240, |x, y| {
-                let shade = if x >= 205 && y >= 135 && ell((x - 205) / 3 + 10, (y - 135) / 3 + 5) {
+                let shade = if large_ell(x, y, 205, 135) {
                     ink
                 } else if (191..243).contains(&x) && (121..194).contains(&y) {
                     card
@@ -887,8 +900,7 @@ mod tests {
                 ..expected()
             };
             scenes += 1;
-            found +=
-                usize::from(mark(&scene).is_some_and(|mark| mark.bounds.overlap(&expected) > 0.85));
+            found += usize::from(mark(&scene).is_some_and(|mark| is_it(&mark, &expected)));
         }
         assert!(10 * found >= 9 * scenes, "{found} of {scenes}");
     }
@@ -927,7 +939,7 @@ mod tests {
     fn the_corner_of_a_desk_is_no_ink() {
         let frame = Frame::from_fn(320, 240, |x, y| {
             let corner = x + y < 15;
-            let stroke = x >= 90 && y >= 50 && ell((x - 90) / 3 + 10, (y - 50) / 3 + 5);
+            let stroke = large_ell(x, y, 90, 50);
             // The grain of paper, so that no one takes it for a drawing.
             let grain = ((x * 7 + y * 13) % 23) as u8;
             if corner || stroke {

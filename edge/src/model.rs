@@ -679,10 +679,6 @@ mod tests {
 
     const SHIPPED: &[u8] = include_bytes!("../../models/omniglot.onnx");
 
-    fn shipped(engine: Engine) -> Model {
-        Model::on(engine, SHIPPED.to_vec(), "shipped").unwrap()
-    }
-
     /// What the demonstration shows, and noise, all in steps of 1/255.
     fn patches(input: &InputSpec) -> Vec<Patch> {
         let seen =
@@ -702,33 +698,56 @@ mod tests {
         patches
     }
 
+    /// The first block of the shipped network alone, 48 channels of 16 x 16 places.
+    fn first_block() -> Vec<u8> {
+        let mut graph = graph(SHIPPED).unwrap();
+        let mut end = graph.node.split_off(graph.node.len() - 2);
+        graph.node.truncate(3);
+        end[0].input[0] = graph.node[2].output[0].clone();
+        for tensor in &mut graph.initializer {
+            if end[0].input.contains(&tensor.name) {
+                tensor.raw_data.truncate(tensor.raw_data.len() / 160 * 48);
+                tensor.dims = vec![48];
+            }
+        }
+        graph.node.append(&mut end);
+        let mut card = Card::read(SHIPPED, "shipped").unwrap();
+        card.head.alpha = vec![1.0; 48 * 16 * 16];
+        encode(graph, Some(&card)).unwrap()
+    }
+
     #[test]
     fn every_kernel_gives_the_same_embeddings_and_tract_those_but_for_ties() {
-        let tract = shipped(Engine::Tract);
-        assert_eq!(tract.engine(), Engine::Tract);
-        let patches = patches(&tract.card().input);
-        let embedded = |model: &Model| -> Vec<f32> {
-            let mut scratch = model.scratch();
-            let all = patches.iter().flat_map(|patch| {
-                let embedding = model.embed_in(&mut scratch, patch).unwrap();
-                embedding.to_vec()
-            });
-            all.collect()
-        };
-        let expected = embedded(&shipped(Engine::Kernels(Isa::Scalar)));
-        for isa in Isa::here() {
-            let model = shipped(Engine::Kernels(isa));
-            assert_eq!(model.engine(), Engine::Kernels(isa));
-            assert_eq!(embedded(&model), expected, "{isa}");
-        }
         // tract rounds what lies in the middle of two steps to the other one, if f32 puts it there; ONNX Runtime
-        // rounds as the kernels do. Such a tie in an early layer moves a few of the numbers that follow from it
-        // by a step, which is 0.032 at most.
-        let pairs = embedded(&tract).into_iter().zip(&expected);
-        let unlike: Vec<_> = pairs.filter(|(tract, own)| tract != *own).collect();
-        assert!(500 * unlike.len() < expected.len(), "{unlike:?}");
-        let mut steps = unlike.iter().map(|(tract, own)| (tract - **own).abs());
-        assert!(steps.all(|step| step < 0.033), "{unlike:?}");
+        // rounds as the kernels do. Such a tie stands alone in the first block, and in the whole network moves a few
+        // of the numbers that follow from it by a step, which is 0.032 at most.
+        for (bytes, seldom) in [(first_block(), 50_000), (SHIPPED.to_vec(), 500)] {
+            let on = |engine: Engine| {
+                let model = Model::on(engine, bytes.clone(), "shipped").unwrap();
+                assert_eq!(model.engine(), engine);
+                model
+            };
+            let tract = on(Engine::Tract);
+            let patches = patches(&tract.card().input);
+            let embedded = |model: &Model| -> Vec<f32> {
+                let mut scratch = model.scratch();
+                let all = patches.iter().flat_map(|patch| {
+                    let embedding = model.embed_in(&mut scratch, patch).unwrap();
+                    embedding.to_vec()
+                });
+                all.collect()
+            };
+            let expected = embedded(&on(Engine::Kernels(Isa::Scalar)));
+            for isa in Isa::here() {
+                assert_eq!(embedded(&on(Engine::Kernels(isa))), expected, "{isa}");
+            }
+            let pairs = embedded(&tract).into_iter().zip(&expected);
+            let unlike: Vec<_> = pairs.filter(|(tract, own)| tract != *own).collect();
+            println!("{} of {} numbers are ties", unlike.len(), expected.len());
+            assert!(seldom * unlike.len() < expected.len(), "{unlike:?}");
+            let mut steps = unlike.iter().map(|(tract, own)| (tract - **own).abs());
+            assert!(steps.all(|step| step < 0.033), "{unlike:?}");
+        }
     }
 
     #[test]

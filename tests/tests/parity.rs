@@ -77,9 +77,9 @@ fn burn(made: &Made, data: &Dataset) -> Vec<Vec<f32>> {
         .collect()
 }
 
-fn embedded(model: &Model) -> Vec<Vec<f32>> {
+fn embedded(model: &Model, patches: &[Patch]) -> Vec<Vec<f32>> {
     let embed = |patch: &Patch| model.embed(patch).unwrap();
-    patches(model).iter().map(embed).collect()
+    patches.iter().map(embed).collect()
 }
 
 /// Largest difference over the largest number.
@@ -120,19 +120,16 @@ fn runtime(file: &Path, model: &Model, patches: &[Patch]) -> Option<Vec<Vec<f32>
     Some(rows.map(<[f32]>::to_vec).collect())
 }
 
-fn runtime_of(made: &Made) -> Option<Vec<Vec<f32>>> {
-    runtime(&made.file, &made.model, &patches(&made.model))
-}
-
 fn f32_agrees(recipe: &str) {
     let folder = tempfile::tempdir().unwrap();
     let made = make(folder.path(), recipe, Precision::F32);
     assert_eq!(made.model.engine(), Engine::Tract);
-    let tract = embedded(&made.model);
+    let patches = patches(&made.model);
+    let tract = embedded(&made.model, &patches);
     let burn = apart(&burn(&made, &small_data()), &tract);
     println!("f32: tract is {burn:.1e} from Burn");
     assert!(burn < 1e-4, "{burn}");
-    if let Some(runtime) = runtime_of(&made) {
+    if let Some(runtime) = runtime(&made.file, &made.model, &patches) {
         let runtime = apart(&runtime, &tract);
         println!("f32: tract is {runtime:.1e} from ONNX Runtime");
         assert!(runtime < 1e-4, "{runtime}");
@@ -144,16 +141,17 @@ fn int8_agrees(recipe: &str) {
     let made = make(folder.path(), recipe, Precision::Int8);
     assert_eq!(made.model.card().precision, Precision::Int8);
     assert_ne!(made.model.engine(), Engine::Tract);
-    let kernels = embedded(&made.model);
+    let patches = patches(&made.model);
+    let kernels = embedded(&made.model, &patches);
     let burn = apart(&burn(&made, &small_data()), &kernels);
     println!("int8: our kernels are {burn:.1e} from Burn");
     assert!(burn < 0.15, "{burn}");
     let tract = Model::on(Engine::Tract, fs::read(&made.file).unwrap(), "int8").unwrap();
-    let tract = apart(&embedded(&tract), &kernels);
+    let tract = apart(&embedded(&tract, &patches), &kernels);
     println!("int8: our kernels are {tract:.1e} from tract");
     // The same integers, but for a rounding here and there.
     assert!(tract < 0.02, "{tract}");
-    if let Some(runtime) = runtime_of(&made) {
+    if let Some(runtime) = runtime(&made.file, &made.model, &patches) {
         let runtime = apart(&runtime, &kernels);
         println!("int8: our kernels are {runtime:.1e} from ONNX Runtime");
         assert!(runtime < 1e-6, "{runtime}");
@@ -216,8 +214,7 @@ fn every_kernel_gives_the_shipped_files_numbers_as_onnx_runtime_does() {
     for isa in Isa::here() {
         let bytes = fs::read(&file).unwrap();
         let model = Model::on(Engine::Kernels(isa), bytes, "shipped").unwrap();
-        let embed = |patch: &Patch| model.embed(patch).unwrap();
-        let found: Vec<Vec<f32>> = patches.iter().map(embed).collect();
+        let found = embedded(&model, &patches);
         assert!(
             found == expected,
             "{isa} is {:e} apart",

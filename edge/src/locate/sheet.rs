@@ -80,8 +80,7 @@ struct Signs {
     mass: f32,
     /// The side of the largest square of ink, by the longer side of the mark.
     thick: f32,
-    /// How much of its patches of ink, each by its mass, the largest square in it fills, 0 to 1: little of a stroke, much
-    /// of a thing.
+    /// The share of its mass that is solid, 0 to 1.
     solid: f32,
     /// Its shorter side by its longer one.
     aspect: f32,
@@ -420,10 +419,7 @@ impl Sheets {
             let (across, down) = (r - l + 1, b - t + 1);
             let side = across.max(down) as f32;
             let mass: f32 = members().map(|patch| patch.mass).sum();
-            let filled = members().map(|patch| {
-                let square = f32::from(patch.thick).powi(2);
-                patch.mass * square / patch.area as f32
-            });
+            let solid: f32 = members().map(Patch::solid_mass).sum();
             let thick = members().map(|patch| patch.thick).max().unwrap_or(0);
             let apart = l.min(t).min(right - left - 1 - r).min(bottom - top - 1 - b);
             candidates.push(Candidate {
@@ -435,7 +431,7 @@ impl Sheets {
                 likely: sheet.likely(Signs {
                     mass,
                     thick: f32::from(thick) / side,
-                    solid: filled.sum::<f32>() / mass,
+                    solid: solid / mass,
                     aspect: across.min(down) as f32 / side,
                     apart: apart as f32 / side,
                 }),
