@@ -7,15 +7,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
-use crate::bench;
 use crate::camera::{self, Camera, CameraState};
+use crate::cli::bench;
 use crate::control::Request;
+use crate::device::live::{Live, LiveError};
+use crate::event::systemd::Notify;
 use crate::event::{CameraCounts, Event, Events, Health, Stages};
-use crate::frame::Frame;
-use crate::live::{Live, LiveError};
-use crate::notify::Notify;
-use crate::overlay::{Sight, Tone};
+use crate::picture::frame::Frame;
 use crate::screen::Screen;
+use crate::screen::overlay::{Sight, Tone};
 
 /// So long a frame is waited for before commands and the watchdog have their turn.
 const GLANCE: Duration = Duration::from_millis(50);

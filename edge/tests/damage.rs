@@ -4,12 +4,12 @@ use std::io::Cursor;
 use std::path::Path;
 
 use onelook_edge::camera::MotionJpeg;
-use onelook_edge::frame::Frame;
 use onelook_edge::model::Model;
-use onelook_edge::preprocess::{Crop, InputSpec, Scaling, keepsake, patch};
+use onelook_edge::picture::frame::Frame;
+use onelook_edge::vision::preprocess::{Crop, InputSpec, Scaling, keepsake, patch};
 use proptest::prelude::*;
 
-const MODEL: &[u8] = include_bytes!("../../models/omniglot.onnx");
+const MODEL: &[u8] = include_bytes!("../../models/omniglot/model.onnx");
 const CLIP: &[u8] = include_bytes!("../demo/clip.mjpeg");
 
 fn spec() -> InputSpec {
@@ -99,7 +99,7 @@ proptest! {
         if let Ok(model) = Model::from_bytes(&bytes, "mutated") {
             let whole = Model::load(Path::new(concat!(
                 env!("CARGO_MANIFEST_DIR"),
-                "/../models/omniglot.onnx"
+                "/../models/omniglot/model.onnx"
             )));
             prop_assert!(whole.is_ok_and(|whole| whole.id() == model.id()));
         }

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use onelook_edge::store::{Kind, Store, Template};
+use onelook_edge::gallery::store::{Kind, Store, Template};
 
 const CHILD: &str = "ONELOOK_KILL_CHILD";
 const ACKNOWLEDGED: &str = "acknowledged ";

@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 use image::ExtendedColorType;
 use image::codecs::jpeg::JpegEncoder;
 use onelook_edge::control;
-use onelook_edge::frame::Frame;
-use onelook_edge::store::{Kind, Store};
+use onelook_edge::gallery::store::{Kind, Store};
+use onelook_edge::picture::frame::Frame;
 use serde_json::Value;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_onelook-edge");

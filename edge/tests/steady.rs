@@ -9,17 +9,17 @@ use std::time::{Duration, Instant};
 
 use image::{ExtendedColorType, codecs::jpeg::JpegEncoder};
 use onelook_edge::camera::{self, Layout, MotionJpeg, Raw, Source, Wanted};
-use onelook_edge::config::Config;
-use onelook_edge::decide::Decision;
-use onelook_edge::demo::CLIP;
-use onelook_edge::frame::Frame;
+use onelook_edge::cli::demo::CLIP;
+use onelook_edge::device::config::Config;
+use onelook_edge::device::live::{Live, Roi, Seen, Threshold};
 use onelook_edge::gallery::Gallery;
-use onelook_edge::live::{Live, Roi, Seen, Threshold};
+use onelook_edge::gallery::decide::Decision;
+use onelook_edge::gallery::store::{Kind, Store, Template};
 use onelook_edge::model::Model;
-use onelook_edge::preprocess;
-use onelook_edge::store::{Kind, Store, Template};
+use onelook_edge::picture::frame::Frame;
+use onelook_edge::vision::preprocess;
 
-const MODEL: &[u8] = include_bytes!("../../models/omniglot.onnx");
+const MODEL: &[u8] = include_bytes!("../../models/omniglot/model.onnx");
 const SIZE: (usize, usize) = (640, 480);
 const PICTURES: usize = 40;
 const ROUNDS: usize = 3;

@@ -7,8 +7,8 @@ use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor, TensorData};
 use divan::Bencher;
 use onelook::config::Recipe;
-use onelook::layers::Layers;
 use onelook::network::Twin;
+use onelook::network::cpu::Layers;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 

@@ -2,13 +2,13 @@
 //! camera held above them would send it. Knows glyphs and JPEG: nothing of models.
 
 use image::codecs::jpeg::JpegEncoder;
-use onelook_edge::demo::SHOWN;
-use onelook_edge::frame::Frame;
+use onelook_edge::cli::demo::SHOWN;
+use onelook_edge::picture::frame::Frame;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::augment::{Affine, warp};
-use crate::glyphs;
+use crate::data::glyphs;
 
 /// The signs: (group, class) of the built-in glyphs.
 const SIGNS: [(usize, usize); 3] = [(0, 0), (1, 3), (2, 5)];

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use onelook_edge::preprocess::{Crop, InputSpec, Scaling};
+use onelook_edge::vision::preprocess::{Crop, InputSpec, Scaling};
 use serde::{Deserialize, Serialize};
 
 use crate::augment::{AffineRanges, Elastic};

@@ -9,19 +9,19 @@ use std::sync::Arc;
 
 use divan::{AllocProfiler, Bencher, black_box};
 use onelook_edge::camera::{Layout, Raw};
-use onelook_edge::decide;
-use onelook_edge::frame::Frame;
 use onelook_edge::gallery::Gallery;
-use onelook_edge::locate;
+use onelook_edge::gallery::decide;
 use onelook_edge::model::{self, Model};
-use onelook_edge::overlay::{Canvas, Sight};
-use onelook_edge::preprocess::{self, Patch};
-use onelook_edge::quality;
+use onelook_edge::picture::frame::Frame;
+use onelook_edge::screen::overlay::{Canvas, Sight};
+use onelook_edge::vision::locate;
+use onelook_edge::vision::preprocess::{self, Patch};
+use onelook_edge::vision::quality;
 
 #[global_allocator]
 static ALLOCATIONS: AllocProfiler = AllocProfiler::system();
 
-const MODEL: &[u8] = include_bytes!("../../models/omniglot.onnx");
+const MODEL: &[u8] = include_bytes!("../../models/omniglot/model.onnx");
 const CLASSES: usize = 1000;
 const THRESHOLD: f32 = 0.9;
 

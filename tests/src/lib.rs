@@ -8,9 +8,9 @@ use std::process::{Command, Output};
 use std::sync::atomic::AtomicBool;
 
 use onelook::config::Recipe;
-use onelook::dataset::Dataset;
+use onelook::data::Dataset;
+use onelook::data::glyphs::{self, GlyphsSpec};
 use onelook::export;
-use onelook::glyphs::{self, GlyphsSpec};
 use onelook::train::{self, Compute, Ending, Order};
 use onelook_edge::model::Precision;
 

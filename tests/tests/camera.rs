@@ -6,9 +6,9 @@
 use std::fs;
 
 use onelook::augment::camera::{FOUND, Session, photographs};
-use onelook::sampler::Sampler;
-use onelook_edge::frame::Frame;
-use onelook_edge::locate;
+use onelook::train::sampler::Sampler;
+use onelook_edge::picture::frame::Frame;
+use onelook_edge::vision::locate;
 use onelook_tests::{TINY, call, recipe, small_data};
 use serde_json::Value;
 

@@ -6,8 +6,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use onelook::glyphs;
-use onelook_edge::frame::Frame;
+use onelook::data::glyphs;
+use onelook_edge::picture::frame::Frame;
 use onelook_tests::{Answer, TINY, call, finished_run};
 use serde_json::Value;
 

@@ -5,8 +5,8 @@
 use std::num::NonZeroUsize;
 use std::path::Path;
 
-use onelook::dataset;
-use onelook::eval;
+use onelook::data;
+use onelook::measure::eval;
 use onelook_edge::gallery::Gallery;
 use onelook_edge::model::Model;
 use onelook_tests::shared_data;
@@ -17,13 +17,13 @@ const ENROLLED: usize = 4;
 #[test]
 fn the_index_answers_as_comparing_everything_does_for_every_probe_of_real_pictures() {
     let Some(data) = shared_data() else { return };
-    let mut data = dataset::open(&data.join("omniglot/images_background.zip")).unwrap();
+    let mut data = data::open(&data.join("omniglot/images_background.zip")).unwrap();
     for group in &mut data.groups {
         for class in &mut group.classes {
             class.pictures.truncate(LOOKS);
         }
     }
-    let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/omniglot.onnx");
+    let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/../models/omniglot/model.onnx");
     let model = Model::load(Path::new(shipped)).unwrap();
     let groups = eval::embed_all(&model, &data).unwrap();
     let classes: Vec<&Vec<Vec<f32>>> = groups.iter().flatten().collect();

@@ -7,14 +7,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use onelook::dataset::Dataset;
+use onelook::data::Dataset;
 use onelook::export::{self, Order};
 use onelook::train;
 use onelook_edge::camera::MotionJpeg;
-use onelook_edge::demo::CLIP;
+use onelook_edge::cli::demo::CLIP;
 use onelook_edge::kernel::Isa;
 use onelook_edge::model::{Engine, INPUT, Model, OUTPUT, Precision};
-use onelook_edge::preprocess::{Patch, patch};
+use onelook_edge::vision::preprocess::{Patch, patch};
 use onelook_tests::{TINY, TINY_KOCH, finished_run, small_data};
 use ort::environment::Environment;
 use ort::session::Session;
@@ -202,7 +202,7 @@ fn int8_of_kochs_kind() {
 /// The invented drawings and what the demonstration's camera saw.
 #[test]
 fn every_kernel_gives_the_shipped_files_numbers_as_onnx_runtime_does() {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/omniglot.onnx");
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/omniglot/model.onnx");
     let model = Model::load(&file).unwrap();
     let mut patches = patches(&model);
     let clip = MotionJpeg::new(CLIP, "clip");

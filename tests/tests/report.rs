@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::Path;
 
-use onelook::dataset::{Class, Dataset, Group};
+use onelook::data::{Class, Dataset, Group};
 use onelook::report::figures::Measured;
 use onelook::report::{measure, page};
 use onelook_edge::model::Precision;

@@ -5,15 +5,15 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use onelook::dataset;
-use onelook::eval;
-use onelook::oracle;
-use onelook_edge::demo::{self, Tally};
+use onelook::data;
+use onelook::measure::eval;
+use onelook::measure::oracle;
+use onelook_edge::cli::demo::{self, Tally};
 use onelook_edge::model::{Model, Precision};
 use onelook_tests::shared_data;
 
 fn shipped() -> (PathBuf, Model) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/omniglot.onnx");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models/omniglot/model.onnx");
     let model = Model::load(&path).unwrap();
     (path, model)
 }
@@ -52,7 +52,7 @@ fn the_model_is_int8_of_425_kb_with_its_run_beside_it_and_saw_no_evaluation_alph
 #[test]
 fn the_model_scores_what_the_paper_scored_on_the_official_runs() {
     let Some(data) = shared_data() else { return };
-    let runs = dataset::open_runs(&data.join("omniglot/all_runs.zip")).unwrap();
+    let runs = data::open_runs(&data.join("omniglot/all_runs.zip")).unwrap();
     let found = eval::runs(&shipped().1, &runs, None).unwrap();
     assert_eq!(found.trials, 400);
     assert!(found.correct >= 368, "{} of 400", found.correct);
@@ -63,13 +63,13 @@ fn the_model_scores_what_the_paper_scored_on_the_official_runs() {
 #[test]
 fn the_harness_agrees_with_two_published_distances() {
     let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/run01.zip");
-    let run = dataset::open_runs(&fixture).unwrap();
+    let run = data::open_runs(&fixture).unwrap();
     let hausdorff = |runs: &[_]| eval::baseline_runs("", oracle::modified_hausdorff, runs).correct;
     let pixels = |runs: &[_]| eval::baseline_runs("", oracle::pixel_distance, runs).correct;
     assert_eq!((hausdorff(&run), pixels(&run)), (11, 7));
 
     let Some(data) = shared_data() else { return };
-    let runs = dataset::open_runs(&data.join("omniglot/all_runs.zip")).unwrap();
+    let runs = data::open_runs(&data.join("omniglot/all_runs.zip")).unwrap();
     // 38.75 % of 400 wrong; 19.0 % right.
     assert_eq!((400 - hausdorff(&runs), pixels(&runs)), (155, 76));
 }

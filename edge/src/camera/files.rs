@@ -13,7 +13,7 @@ use super::capture::{
 use super::mjpeg::MotionJpeg;
 use super::y4m::{self, Y4m};
 use super::{CameraError, Counts, Feed, Wanted};
-use crate::frame::{EXTENSIONS, MAX_FILE_BYTES};
+use crate::picture::frame::{EXTENSIONS, MAX_FILE_BYTES};
 
 /// What holds pictures, as often as one likes.
 #[derive(Clone)]

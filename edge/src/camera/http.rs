@@ -9,8 +9,8 @@ use std::time::Duration;
 use super::capture::{Coded, Opened, Patient, Pictures, Sizes, Slot};
 use super::mjpeg::MotionJpeg;
 use super::source::Address;
-use crate::frame::MAX_FILE_BYTES;
-use crate::pool::Pool;
+use crate::picture::frame::MAX_FILE_BYTES;
+use crate::picture::pool::Pool;
 
 const MOST_LINE_BYTES: u64 = 8192;
 const MOST_HEADER_LINES: usize = 64;

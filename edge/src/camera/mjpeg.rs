@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use super::CameraError;
 use super::capture::Coded;
-use crate::frame::{Frame, MAX_FILE_BYTES};
-use crate::pool::Pool;
+use crate::picture::frame::{Frame, MAX_FILE_BYTES};
+use crate::picture::pool::Pool;
 
 const START: [u8; 2] = [0xff, 0xd8];
 const END_OF_PICTURE: u8 = 0xd9;

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::frame::{Frame, FrameError, luma};
+use crate::picture::frame::{Frame, FrameError, luma};
 
 /// A picture of raw samples.
 #[derive(Clone, Debug)]

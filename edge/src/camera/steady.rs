@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::capture::Sizes;
 use super::{CameraState, Patience, Shot};
-use crate::frame::Frame;
+use crate::picture::frame::Frame;
 
 /// A level that noise and a badly set black reach in the dark, of 255.
 const DARK: u8 = 32;

@@ -33,7 +33,7 @@ use v4l::{Device, Format, FourCC, Fraction};
 use super::Wanted;
 use super::capture::{AtEnd, Capture, Coded, Opened, Sizes, Slot, readable};
 use super::raw::{Layout, Raw};
-use crate::jpeg;
+use crate::picture::jpeg;
 
 /// What is asked for where nobody says otherwise: enough for a mark, cheap to look at.
 const SIZE: (usize, usize) = (640, 480);

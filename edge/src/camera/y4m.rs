@@ -6,8 +6,8 @@ use std::io::{self, BufRead, Read};
 
 use super::capture::Coded;
 use super::raw::{Layout, Raw};
-use crate::frame::MAX_PIXELS;
-use crate::pool::Pool;
+use crate::picture::frame::MAX_PIXELS;
+use crate::picture::pool::Pool;
 
 /// How every stream begins.
 pub(super) const MAGIC: &[u8] = b"YUV4MPEG2";

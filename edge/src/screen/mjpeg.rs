@@ -14,8 +14,8 @@ use image::codecs::jpeg::JpegEncoder;
 use image::{ExtendedColorType, ImageEncoder};
 
 use super::{Place, ScreenError, Target};
-use crate::frame::Frame;
-use crate::overlay::{Canvas, Sight};
+use crate::picture::frame::Frame;
+use crate::screen::overlay::{Canvas, Sight};
 
 /// At most so many are connected; the next one is told so.
 const MAX_CLIENTS: usize = 8;
@@ -274,7 +274,7 @@ fn stream(mut client: &TcpStream, wall: &Wall) -> io::Result<()> {
 mod tests {
     use super::super::Screen;
     use super::*;
-    use crate::overlay::Tone;
+    use crate::screen::overlay::Tone;
 
     fn open() -> Server {
         let address = SocketAddr::from(([127, 0, 0, 1], 0));

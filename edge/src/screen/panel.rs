@@ -22,9 +22,9 @@ use ssd1306::prelude::{DisplayRotation, DisplaySize128x64, I2CInterface};
 use ssd1306::{I2CDisplayInterface, Ssd1306};
 
 use super::{Place, ScreenError, Target};
-use crate::button::{ButtonError, Line};
-use crate::frame::Frame;
-use crate::overlay::{self, Canvas, Sight, Tone};
+use crate::control::button::{ButtonError, Line};
+use crate::picture::frame::Frame;
+use crate::screen::overlay::{self, Canvas, Sight, Tone};
 
 /// What Linux hands to an SPI device at once, unless told otherwise.
 const SPI_CHUNK_BYTES: usize = 4096;

@@ -9,20 +9,20 @@
 //! proof; and there no more trials count than pictures that can be looked for, however often a
 //! random trial took them (for strangers: than pictures times the classes that they may be taken for).
 
-use onelook_edge::frame::Frame;
-use onelook_edge::head::Head;
+use onelook_edge::gallery::head::Head;
 use onelook_edge::model::OperatingPoint;
-use onelook_edge::preprocess::{InputSpec, keepsake, patch};
+use onelook_edge::picture::frame::Frame;
+use onelook_edge::vision::preprocess::{InputSpec, keepsake, patch};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use serde::Serialize;
 
-use crate::dataset::Dataset;
-use crate::eval::{Embeddings, PairScores};
-use crate::metrics;
-use crate::openset::{self, Search};
-use crate::sampler::{self, TrialSpec};
+use crate::data::Dataset;
+use crate::measure::eval::{Embeddings, PairScores};
+use crate::measure::metrics;
+use crate::measure::openset::{self, Search};
+use crate::train::sampler::{self, TrialSpec};
 
 /// Pictures that are measured at most, shared out among the classes.
 pub const MOST_PICTURES: usize = 4000;
@@ -1017,12 +1017,7 @@ impl<'a> Held<'a> {
 }
 
 /// A picture as a person and as the network sees it; empty where it cannot be drawn.
-pub fn show(
-    picture: &crate::dataset::Picture,
-    group: &str,
-    class: &str,
-    input: &InputSpec,
-) -> Shown {
+pub fn show(picture: &crate::data::Picture, group: &str, class: &str, input: &InputSpec) -> Shown {
     let limit_px = if picture.frame.channels() == 1 {
         96
     } else {
@@ -1042,7 +1037,7 @@ pub fn show(
 }
 
 fn patch_png(frame: &Frame, input: &InputSpec) -> Option<Vec<u8>> {
-    use onelook_edge::preprocess::Scaling;
+    use onelook_edge::vision::preprocess::Scaling;
     let numbers = patch(frame, input).ok()?.0;
     let plane = input.side_px * input.side_px;
     let sample = |i: usize| {
@@ -1215,8 +1210,8 @@ fn percentiles(mut values: Vec<f64>) -> Option<[f64; 2]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dataset::{Class, Group, Picture};
-    use crate::eval;
+    use crate::data::{Class, Group, Picture};
+    use crate::measure::eval;
 
     /// Groups of classes of pictures, each embedded as one number.
     fn embedded(groups: &[&[&[f32]]]) -> (Dataset, Embeddings) {
@@ -1397,8 +1392,8 @@ mod tests {
         let input = InputSpec {
             channels: 1,
             side_px: 8,
-            crop: onelook_edge::preprocess::Crop::Frame,
-            scaling: onelook_edge::preprocess::Scaling::Unit,
+            crop: onelook_edge::vision::preprocess::Crop::Frame,
+            scaling: onelook_edge::vision::preprocess::Scaling::Unit,
         };
         let found = held.hardest(&input);
         // 0.0 and 0.1 of two groups; 7.5 and 2.0 of one class.

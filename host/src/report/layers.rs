@@ -2,7 +2,7 @@
 //! operators that `graph` writes; nothing of weights' values.
 
 use onelook_edge::model::onnx::{GraphProto, NodeProto};
-use onelook_edge::preprocess::InputSpec;
+use onelook_edge::vision::preprocess::InputSpec;
 use serde::Serialize;
 
 /// A layer with weights, and the pooling behind it.
@@ -106,10 +106,10 @@ fn attribute(node: &NodeProto, name: &str) -> Option<usize> {
 mod tests {
     use super::*;
     use crate::config::{Block, Init, NetworkSpec, Recipe};
-    use crate::graph::{self, Weights};
+    use crate::export::graph::{self, Weights};
     use crate::network::{PlainBlock, PlainLinear, PlainTwin};
-    use onelook_edge::head::Head;
-    use onelook_edge::preprocess::{Crop, Scaling};
+    use onelook_edge::gallery::head::Head;
+    use onelook_edge::vision::preprocess::{Crop, Scaling};
 
     /// The layers of a twin of such blocks and so many units, all its weights 0.
     fn layers_of(blocks: Vec<Block>, units: usize, input: &InputSpec) -> Vec<Layer> {

@@ -3,7 +3,7 @@
 //! [`escape`].
 
 use onelook_edge::model::Precision;
-use onelook_edge::preprocess::{Crop, Scaling};
+use onelook_edge::vision::preprocess::{Crop, Scaling};
 
 use super::figures::{
     Accuracy, Confusion, Det, HardPair, Hardest, Identification, Measured, PointMeasured, Shown,

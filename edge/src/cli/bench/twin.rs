@@ -1,0 +1,171 @@
+//! The f32 twin of a quantised network: the same layers with the same weights, in floats. What other
+//! runtimes are measured with where they are at their best in floats.
+
+use std::collections::BTreeMap;
+
+use crate::model::onnx::tensor_proto::DataType;
+use crate::model::onnx::tensor_shape_proto::{Dimension, dimension};
+use crate::model::onnx::{
+    GraphProto, NodeProto, TensorProto, TensorShapeProto, TypeProto, ValueInfoProto, type_proto,
+};
+
+/// The f32 twin of a network of the form that `onelook export` writes in 8 bits; none for another.
+pub fn f32_twin(graph: &GraphProto) -> Option<GraphProto> {
+    let constants: BTreeMap<&str, &TensorProto> = graph
+        .initializer
+        .iter()
+        .map(|tensor| (tensor.name.as_str(), tensor))
+        .collect();
+    let constant = |node: &NodeProto, i: usize| constants.get(node.input.get(i)?.as_str()).copied();
+    let scale = |node: &NodeProto, i: usize| floats(constant(node, i)?).first().copied();
+    let dequantize = graph
+        .node
+        .iter()
+        .find(|node| node.op_type == "DequantizeLinear")?;
+    let last_scales = floats(constant(dequantize, 1)?);
+    let mut convolutions = graph
+        .node
+        .iter()
+        .filter(|node| node.op_type == "QLinearConv");
+    let last = convolutions.next_back()?;
+
+    let mut nodes: Vec<NodeProto> = Vec::new();
+    let mut tensors = Vec::new();
+    // What a name of the quantised network is called in the twin.
+    let mut renamed: BTreeMap<&str, String> = BTreeMap::new();
+    for node in &graph.node {
+        let from = node.input.first()?;
+        let from = renamed.get(from.as_str()).unwrap_or(from).clone();
+        let to = node.output.first()?;
+        match node.op_type.as_str() {
+            "QuantizeLinear" | "DequantizeLinear" => {
+                renamed.insert(to, from);
+            }
+            "QLinearConv" => {
+                let weight = constant(node, 3)?;
+                let filters = *weight.dims.first()? as usize;
+                let unit = scale(node, 1)?;
+                let scales = floats(constant(node, 4)?);
+                let depth = weight.raw_data.len() / filters;
+                // The last scales may differ from channel to channel: its weights take that up.
+                let heard = |filter: usize| match last_scales.get(filter) {
+                    Some(heard) if std::ptr::eq(node, last) => {
+                        scale(node, 6).map(|out| heard / out)
+                    }
+                    _ => Some(1.0),
+                };
+                let mut weights = Vec::new();
+                let mut biases = Vec::new();
+                for (filter, row) in weight.raw_data.chunks_exact(depth).enumerate() {
+                    let scale = *scales.get(filter).or(scales.first())? * heard(filter)?;
+                    weights.extend(row.iter().map(|q| f32::from(*q as i8) * scale));
+                    biases.push(scale * unit);
+                }
+                let bias = constant(node, 8)?.raw_data.as_chunks::<4>().0;
+                for (bias, q) in biases.iter_mut().zip(bias) {
+                    *bias *= i32::from_le_bytes(*q) as f32;
+                }
+                let names = [from, format!("{to}_weight"), format!("{to}_bias")];
+                tensors.push(tensor(&names[1], weight.dims.clone(), &weights));
+                tensors.push(tensor(&names[2], vec![filters as i64], &biases));
+                let saturates = constant(node, 7)?.raw_data == [i8::MIN as u8];
+                let conv = if saturates {
+                    format!("{to}_linear")
+                } else {
+                    to.clone()
+                };
+                nodes.push(NodeProto {
+                    op_type: "Conv".to_owned(),
+                    input: names.to_vec(),
+                    output: vec![conv.clone()],
+                    ..node.clone()
+                });
+                if saturates {
+                    nodes.push(NodeProto {
+                        op_type: "Relu".to_owned(),
+                        name: format!("{to}_relu"),
+                        input: vec![conv],
+                        output: vec![to.clone()],
+                        ..NodeProto::default()
+                    });
+                }
+            }
+            _ => nodes.push(NodeProto {
+                input: vec![from],
+                ..node.clone()
+            }),
+        }
+    }
+    Some(GraphProto {
+        node: nodes,
+        initializer: tensors,
+        ..graph.clone()
+    })
+}
+
+fn floats(tensor: &TensorProto) -> Vec<f32> {
+    let (words, _) = tensor.raw_data.as_chunks::<4>();
+    words.iter().map(|word| f32::from_le_bytes(*word)).collect()
+}
+
+/// A constant of floats.
+pub fn tensor(name: &str, dims: Vec<i64>, values: &[f32]) -> TensorProto {
+    TensorProto {
+        name: name.to_owned(),
+        dims,
+        data_type: DataType::Float as i32,
+        raw_data: values.iter().flat_map(|v| v.to_le_bytes()).collect(),
+        ..TensorProto::default()
+    }
+}
+
+/// What goes into a graph of floats, or comes out.
+pub fn value(name: &str, dims: &[i64]) -> ValueInfoProto {
+    let dimension = |dim: &i64| Dimension {
+        denotation: String::new(),
+        value: Some(dimension::Value::DimValue(*dim)),
+    };
+    let tensor = type_proto::Tensor {
+        elem_type: DataType::Float as i32,
+        shape: Some(TensorShapeProto {
+            dim: dims.iter().map(dimension).collect(),
+        }),
+    };
+    ValueInfoProto {
+        name: name.to_owned(),
+        r#type: Some(TypeProto {
+            denotation: String::new(),
+            value: Some(type_proto::Value::TensorType(tensor)),
+        }),
+        ..ValueInfoProto::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Engine, Model, encode, graph};
+    use crate::vision::preprocess::Patch;
+
+    #[test]
+    fn the_twin_gives_the_embedding_but_for_rounding() {
+        let bytes = include_bytes!("../../../models/omniglot/model.onnx");
+        let model = Model::from_bytes(bytes, "shipped").unwrap();
+        let twin = f32_twin(&graph(bytes).unwrap()).unwrap();
+        let twin = encode(twin, Some(model.card())).unwrap();
+        let twin = Model::on(Engine::Tract, twin, "twin").unwrap();
+        let ramp = |i: usize| {
+            if i % 32 < 9 {
+                (i / 32) as f32 / 31.0
+            } else {
+                0.0
+            }
+        };
+        let patch = Patch((0..model.card().input.len()).map(ramp).collect());
+        let (a, b) = (model.embed(&patch).unwrap(), twin.embed(&patch).unwrap());
+        let most = a.iter().fold(0.0, |most: f32, v| most.max(v.abs()));
+        let error: f32 = a.iter().zip(&b).map(|(a, b)| (a - b).abs() / most).sum();
+        let mean = error / a.len() as f32;
+        assert!(mean < 0.01, "{mean}");
+    }
+}

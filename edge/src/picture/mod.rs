@@ -1,0 +1,5 @@
+//! A picture in memory: whole, or refused. Knows bytes and pixels: nothing of cameras, models or identities.
+
+pub mod frame;
+pub mod jpeg;
+pub(crate) mod pool;
