@@ -21,7 +21,6 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 use serde_json::{Value, json};
 
 use crate::camera::{self, Source, Wanted};
-use bench::encoder::{self, Runtime};
 use crate::control::button::Button;
 use crate::control::keys::Keys;
 use crate::control::{self, Control, Request};
@@ -37,6 +36,7 @@ use crate::run::{self, RunError};
 use crate::screen::{Screen, Target};
 use crate::vision::preprocess::{self, Blank, InputSpec};
 use crate::whole;
+use bench::encoder::{self, Runtime};
 
 /// The model that ships with the program.
 const SHIPPED: &[u8] = include_bytes!("../../models/omniglot/model.onnx");

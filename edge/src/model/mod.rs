@@ -21,8 +21,8 @@ use crate::gallery::decide::TailPoint;
 use crate::gallery::head::Head;
 use crate::kernel::conv::Layer;
 use crate::kernel::{Isa, NoSuchKernel};
-use plan::Plan;
 use crate::vision::preprocess::{InputSpec, Patch};
+use plan::Plan;
 
 /// The ONNX protobuf types, for whoever writes a model.
 pub use tract_onnx::pb as onnx;

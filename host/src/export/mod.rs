@@ -19,12 +19,12 @@ use rand::seq::SliceRandom;
 use serde::Serialize;
 
 use crate::data::Dataset;
-use graph::Weights;
-use points::{Pairs, Points};
 use crate::measure::eval::{self, Accuracy, Embeddings, EvalError, Rule};
 use crate::network::Twin;
 use crate::train::sampler::{Purpose, TrialSpec, stream};
 use crate::train::{self, Progress, RunFile, TrainError};
+use graph::Weights;
+use points::{Pairs, Points};
 
 /// An f32 file's embeddings may differ from Burn's by so much of their largest number.
 pub const F32_BOUND: f32 = 1e-4;
