@@ -9,6 +9,7 @@
 
 pub mod camera;
 pub mod cli;
+pub mod clip;
 pub mod control;
 pub mod device;
 pub mod event;

@@ -6,11 +6,12 @@ use std::path::Path;
 use onelook_edge::camera::MotionJpeg;
 use onelook_edge::model::Model;
 use onelook_edge::picture::frame::Frame;
-use onelook_edge::vision::preprocess::{Crop, InputSpec, Scaling, keepsake, patch};
+use onelook_edge::vision::keepsake::keepsake;
+use onelook_edge::vision::preprocess::{Crop, InputSpec, Scaling, patch};
 use proptest::prelude::*;
 
-const MODEL: &[u8] = include_bytes!("../../models/omniglot/model.onnx");
-const CLIP: &[u8] = include_bytes!("../demo/clip.mjpeg");
+const MODEL: &[u8] = onelook_edge::model::SHIPPED;
+const CLIP: &[u8] = onelook_edge::clip::CLIP;
 
 fn spec() -> InputSpec {
     InputSpec {

@@ -24,7 +24,7 @@ fn the_demonstration_recognises_both_classes_and_refuses_the_stranger() {
     let mut out = Vec::new();
     let (_, model) = shipped();
     let threshold = model.operating_point(None).unwrap().threshold;
-    let tally = demo::run(&model, threshold, folder.path(), false, &mut out).unwrap();
+    let tally = demo::play(&model, threshold, folder.path(), false, &mut out).unwrap();
     let all = Tally {
         known: 14,
         recognised: 14,

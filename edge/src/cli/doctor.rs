@@ -3,13 +3,17 @@
 
 use std::fmt;
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use serde::Serialize;
+use serde_json::json;
 
+use crate::cli::NEEDS_ATTENTION;
+use crate::cli::open::Common;
 use crate::gallery::store::Store;
-use crate::model::{Model, ModelError};
+use crate::model::{self, Model, ModelError};
 
 /// Below this much room at the gallery's place enrolling will fail before long.
 const LITTLE_ROOM_BYTES: u64 = 64 << 20;
@@ -333,11 +337,29 @@ fn disk(gallery: &Path) -> Finding {
     }
 }
 
+/// The verb. Nothing is opened before: that it does not open is what it is for.
+pub(super) fn run(common: &Common, out: &mut dyn Write) -> io::Result<ExitCode> {
+    let bytes = match &common.model {
+        Some(path) => fs::metadata(path).map(|about| about.len()).ok(),
+        None => Some(model::SHIPPED.len() as u64),
+    };
+    let findings = examine(&common.load_model(), bytes, common.store().path());
+    for finding in &findings {
+        common.print(out, json!(finding), || finding.to_string())?;
+    }
+    let well = findings.iter().all(|finding| finding.well);
+    Ok(if well {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(NEEDS_ATTENTION)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const MODEL: &[u8] = include_bytes!("../../models/omniglot/model.onnx");
+    const MODEL: &[u8] = model::SHIPPED;
 
     fn about<'a>(findings: &'a [Finding], topic: &str) -> &'a Finding {
         findings

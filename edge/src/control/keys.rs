@@ -7,7 +7,9 @@ use std::thread;
 
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 
-use crate::control::{self, Command, CommandError, Request};
+use crate::control::command::{self, CommandError};
+use crate::control::socket;
+use crate::device::command::{Command, Request};
 
 /// What the keys do, for people.
 pub const HELP: &str = "keys: e enroll, y confirm, u undo, n not this, l list, s status, q quit, \
@@ -30,12 +32,19 @@ impl Keys {
         // Ctrl-C stays what it is.
         now.local_modes -= LocalModes::ICANON | LocalModes::ECHO;
         tcsetattr(&stdin, OptionalActions::Now, &now).ok()?;
-        eprintln!("{HELP}");
-        thread::spawn(move || {
-            // Without a terminal there are no more keys, and the loop goes on.
-            let _ = type_away(io::stdin().lock(), &mut io::stderr(), &commands);
-        });
-        Some(Self { before })
+        // A terminal that shows nothing still gives keys.
+        let _ = writeln!(io::stderr(), "{HELP}");
+        let keys = Self { before };
+        // Without a terminal there are no more keys, and the loop goes on.
+        let type_away = move || type_away(io::stdin().lock(), &mut io::stderr(), &commands);
+        let thread = thread::Builder::new().name("keys".to_owned());
+        match thread.spawn(type_away) {
+            Ok(_) => Some(keys),
+            Err(error) => {
+                let _ = writeln!(io::stderr(), "warning: no keys: no thread ({error})");
+                None
+            }
+        }
     }
 }
 
@@ -68,7 +77,7 @@ fn type_away(
             b's' => Ok(Command::Status),
             b'q' => Ok(Command::Quit),
             b':' => match typed_line(&mut keys, out)? {
-                Some(line) => Command::parse(&line),
+                Some(line) => command::parse(&line),
                 None => continue,
             },
             _ => {
@@ -102,7 +111,7 @@ fn typed_line(keys: &mut impl Read, out: &mut impl Write) -> io::Result<Option<S
                 while line.pop().is_some_and(|byte| !last(byte)) {}
                 write!(out, "\r\x1b[K:{}", String::from_utf8_lossy(&line))?;
             }
-            byte if (line.len() as u64) < control::MAX_LINE_BYTES && byte >= b' ' => {
+            byte if (line.len() as u64) < socket::MAX_LINE_BYTES && byte >= b' ' => {
                 line.push(byte);
                 out.write_all(&[byte])?;
             }
@@ -117,8 +126,8 @@ fn typed_line(keys: &mut impl Read, out: &mut impl Write) -> io::Result<Option<S
 /// What came of a command, for people.
 fn told(command: Result<Command, CommandError>, commands: &SyncSender<Request>) -> String {
     match command {
-        Ok(command) => match control::ask(command, commands) {
-            Ok(fields) => fields.to_string(),
+        Ok(command) => match socket::ask(command, commands) {
+            Ok(answer) => serde_json::to_string(&answer).unwrap_or_default(),
             Err(refusal) => refusal.words,
         },
         Err(error) => error.to_string(),
@@ -128,7 +137,7 @@ fn told(command: Result<Command, CommandError>, commands: &SyncSender<Request>) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use crate::device::answer::Answer;
     use std::sync::mpsc::sync_channel;
 
     /// The commands that typing makes, and what is shown meanwhile.
@@ -138,7 +147,7 @@ mod tests {
             let mut all = Vec::new();
             for request in commands {
                 all.push(request.command.clone());
-                request.answer(Ok(json!({})));
+                request.answer(Ok(Answer::Ending { ending: false }));
             }
             all
         });

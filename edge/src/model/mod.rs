@@ -24,6 +24,9 @@ use crate::kernel::{Isa, NoSuchKernel};
 use crate::vision::preprocess::{InputSpec, Patch};
 use plan::Plan;
 
+/// The model that ships with the program.
+pub const SHIPPED: &[u8] = include_bytes!("../../models/omniglot/model.onnx");
+
 /// The ONNX protobuf types, for whoever writes a model.
 pub use tract_onnx::pb as onnx;
 
@@ -676,10 +679,8 @@ fn run(plan: &Arc<TypedSimplePlan>, input: &InputSpec, numbers: &[f32]) -> Tract
 mod tests {
     use super::*;
     use crate::camera::MotionJpeg;
-    use crate::cli::demo::CLIP;
+    use crate::clip::CLIP;
     use crate::vision::preprocess::patch;
-
-    const SHIPPED: &[u8] = include_bytes!("../../models/omniglot/model.onnx");
 
     /// What the demonstration shows, and noise, all in steps of 1/255.
     fn patches(input: &InputSpec) -> Vec<Patch> {

@@ -14,8 +14,9 @@ use image::codecs::jpeg::JpegEncoder;
 use image::{ExtendedColorType, ImageEncoder};
 
 use super::{Place, ScreenError, Target};
+use crate::device::sight::Sight;
 use crate::picture::frame::Frame;
-use crate::screen::overlay::{Canvas, Sight};
+use crate::screen::overlay::Canvas;
 
 /// At most so many are connected; the next one is told so.
 const MAX_CLIENTS: usize = 8;
@@ -274,7 +275,7 @@ fn stream(mut client: &TcpStream, wall: &Wall) -> io::Result<()> {
 mod tests {
     use super::super::Screen;
     use super::*;
-    use crate::screen::overlay::Tone;
+    use crate::device::sight::Tone;
 
     fn open() -> Server {
         let address = SocketAddr::from(([127, 0, 0, 1], 0));

@@ -23,8 +23,8 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crate::control::button::Line;
+use crate::device::sight::Sight;
 use crate::picture::frame::Frame;
-use crate::screen::overlay::Sight;
 
 /// How long a place that failed is left alone.
 const RETRY: Duration = Duration::from_secs(1);
@@ -461,7 +461,7 @@ impl Drop for Worker {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::screen::overlay::Tone;
+    use crate::device::sight::Tone;
     use std::sync::mpsc::{Receiver, Sender, channel};
 
     fn parsed(text: &str) -> Target {

@@ -12,79 +12,17 @@ use embedded_graphics::text::{Alignment, Baseline, Text, TextStyleBuilder};
 use image::imageops;
 use image::{ImageBuffer, Rgb};
 
-use crate::gallery::decide::Decision;
+use crate::device::sight::{Sight, Tone};
 use crate::picture::frame::Frame;
 use crate::vision::locate::Bounds;
 
-/// What is drawn over a picture.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Sight {
-    /// Where the mark is, in pixels of the picture.
-    pub bounds: Option<Bounds>,
-    /// What is said of it.
-    pub label: String,
-    /// In which colour.
-    pub tone: Tone,
-    /// p of the nearest class and the threshold, each 0 to 1.
-    pub p: Option<(f32, f32)>,
-    /// How things stand with the camera, or with what is being learned; empty where nothing is to be said.
-    pub state: String,
-    /// Frames decided in a second.
-    pub fps: Option<f32>,
-}
-
-/// The colour of a statement.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tone {
-    /// Recognised: green.
-    Match,
-    /// Unknown: amber.
-    Unknown,
-    /// Just enrolled: blue.
-    Enrolled,
-    /// Nothing to see: grey.
-    Nothing,
-}
-
-impl Tone {
-    // Each is bright enough to be "on" where a panel knows no colours.
-    fn color(self) -> Rgb888 {
-        match self {
-            Tone::Match => Rgb888::new(60, 220, 90),
-            Tone::Unknown => Rgb888::new(255, 170, 40),
-            Tone::Enrolled => Rgb888::new(90, 170, 255),
-            Tone::Nothing => Rgb888::new(150, 150, 150),
-        }
-    }
-}
-
-impl Sight {
-    /// Only words.
-    pub fn saying(label: &str, tone: Tone) -> Self {
-        Self {
-            bounds: None,
-            label: label.to_owned(),
-            tone,
-            p: None,
-            state: String::new(),
-            fps: None,
-        }
-    }
-
-    /// How a decision at `threshold` is shown.
-    pub fn of(decision: &Decision, bounds: Option<Bounds>, threshold: f32) -> Self {
-        let (label, tone, p) = match decision {
-            Decision::Match { name, p, .. } => (&**name, Tone::Match, Some(*p)),
-            Decision::Unknown { best, .. } => {
-                let p = best.as_ref().map(|(_, p)| *p);
-                ("unknown", Tone::Unknown, p)
-            }
-        };
-        Self {
-            bounds,
-            p: p.map(|p| (p, threshold)),
-            ..Self::saying(label, tone)
-        }
+// Each is bright enough to be "on" where a panel knows no colours.
+fn color(tone: Tone) -> Rgb888 {
+    match tone {
+        Tone::Match => Rgb888::new(60, 220, 90),
+        Tone::Unknown => Rgb888::new(255, 170, 40),
+        Tone::Enrolled => Rgb888::new(90, 170, 255),
+        Tone::Nothing => Rgb888::new(150, 150, 150),
     }
 }
 
@@ -99,7 +37,7 @@ where
     D::Color: From<Rgb888>,
 {
     let Size { width, height } = target.bounding_box().size;
-    let color = sight.tone.color();
+    let color = color(sight.tone);
     if let Some(bounds) = sight.bounds {
         let corner = Point::new(bounds.x.floor() as i32 - 3, bounds.y.floor() as i32 - 3);
         let across = Size::new(
@@ -159,7 +97,7 @@ where
     D::Color: From<Rgb888>,
 {
     let Size { width, height } = target.bounding_box().size;
-    let color = sight.tone.color();
+    let color = color(sight.tone);
     let font = &FONT_6X10;
     target.clear(Rgb888::BLACK.into())?;
     draw_state(target, sight, font)?;

@@ -23,8 +23,9 @@ use ssd1306::{I2CDisplayInterface, Ssd1306};
 
 use super::{Place, ScreenError, Target};
 use crate::control::button::{ButtonError, Line};
+use crate::device::sight::{Sight, Tone};
 use crate::picture::frame::Frame;
-use crate::screen::overlay::{self, Canvas, Sight, Tone};
+use crate::screen::overlay::{self, Canvas};
 
 /// What Linux hands to an SPI device at once, unless told otherwise.
 const SPI_CHUNK_BYTES: usize = 4096;

@@ -2,12 +2,11 @@
 //! episode is a gallery: enroll the support, identify the queries. Knows nothing of training.
 
 use onelook_edge::device::config::Config;
+use onelook_edge::device::eye::{Care, Eye, Trouble};
 use onelook_edge::gallery::Gallery;
 use onelook_edge::gallery::head::Head;
 use onelook_edge::model::{Model, ModelError};
 use onelook_edge::picture::frame::Frame;
-use onelook_edge::vision::preprocess::{self, patch};
-use onelook_edge::vision::quality;
 use rayon::prelude::*;
 use serde::Serialize;
 
@@ -296,7 +295,6 @@ fn photographed(
     seen: Seen,
 ) -> Result<Vec<Vec<f32>>, EvalError> {
     let drawings: Vec<&Frame> = frames.iter().map(|(frame, _)| *frame).collect();
-    let input = &model.card().input;
     let gates = match seen.looks {
         1 => None,
         _ => Some(
@@ -312,15 +310,11 @@ fn photographed(
         looks,
     } = seen;
     let rows = camera::photographs(&drawings, session, seed, looks, |shot| {
-        let mark = preprocess::find(&shot.frame, input).ok()?;
-        if let Some(gates) = gates {
-            let quality = quality::of(&shot.frame, mark.as_ref(), input)?;
-            if gates.flaw(&quality).is_some() {
-                return None;
-            }
+        let care = gates.as_ref().map_or(Care::None, Care::Require);
+        match embedding(&mut Eye::new(model.clone()), &shot.frame, care) {
+            Ok(embedding) => embedding.ok().map(Ok),
+            Err(error) => Some(Err(error)),
         }
-        let patch = preprocess::patch_at(&shot.frame, mark.as_ref(), input).ok()?;
-        Some(model.embed(&patch))
     });
     let rows = rows.into_iter().map(|row| row.unwrap_or(Ok(Vec::new())));
     Ok(rows.collect::<Result<_, _>>()?)
@@ -342,15 +336,26 @@ pub fn through(camera: Option<Seen>) -> String {
 
 /// In order, on all cores.
 fn embed(model: &Model, frames: &[(&Frame, String)]) -> Result<Vec<Vec<f32>>, EvalError> {
-    let one = |(frame, source): &(&Frame, String)| {
-        let patch = patch(frame, &model.card().input).map_err(|_| EvalError::Blank {
+    let one = |eye: &mut Eye, (frame, source): &(&Frame, String)| {
+        embedding(eye, frame, Care::None)?.map_err(|_| EvalError::Blank {
             source_name: source.clone(),
-        })?;
-        Ok(model.embed(&patch)?)
+        })
     };
     // All, so that of several blank pictures always the first is named.
-    let rows: Vec<_> = frames.par_iter().map(one).collect();
+    let rows: Vec<_> = frames
+        .par_iter()
+        .map_init(|| Eye::new(model.clone()), one)
+        .collect();
     rows.into_iter().collect()
+}
+
+/// What the device sees in a frame.
+fn embedding(
+    eye: &mut Eye,
+    frame: &Frame,
+    care: Care,
+) -> Result<Result<Vec<f32>, Trouble>, ModelError> {
+    Ok(eye.look(frame, care)?.embedding.map(<[f32]>::to_vec))
 }
 
 /// Random trials, seeded; see [`sampler::trials`]. The class nearest by `rule` is the answer.

@@ -8,9 +8,9 @@
 //! FPIR is the share of non-mated probes for which any class is named; FNIR is the share of mated
 //! probes for which the right one is not, because nothing is named or because another class is.
 
-use onelook_edge::gallery::Gallery;
 use onelook_edge::gallery::decide::{self, Decision, TailPoint};
 use onelook_edge::gallery::head::Head;
+use onelook_edge::gallery::{self, Gallery};
 use onelook_edge::model::Card;
 use rand::RngExt;
 use rand::seq::SliceRandom;
@@ -145,7 +145,7 @@ pub fn searches(
                 (class, rng.random_range(0..known[class].len()))
             };
             let nearest = gallery.nearest(&known[class][picture], head);
-            let (right, p) = match decide::identify(nearest, head, 0.0) {
+            let (right, p) = match decide::identify(nearest, head, head.limit(0.0)) {
                 Decision::Match { name, p, .. } => (*name == *class.to_string(), p),
                 Decision::Unknown { .. } => (false, 0.0),
             };
@@ -162,7 +162,7 @@ pub fn searches(
 
 /// As [`Gallery::comparisons`] has it.
 fn comparisons(classes: usize, shots: usize) -> f64 {
-    classes as f64 * (shots as f64).sqrt()
+    classes as f64 * gallery::weight(shots)
 }
 
 /// Of so many classes some stay strangers: a fifth, and one at least.

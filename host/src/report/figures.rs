@@ -12,7 +12,8 @@
 use onelook_edge::gallery::head::Head;
 use onelook_edge::model::OperatingPoint;
 use onelook_edge::picture::frame::Frame;
-use onelook_edge::vision::preprocess::{InputSpec, keepsake, patch};
+use onelook_edge::vision::keepsake::keepsake;
+use onelook_edge::vision::preprocess::{InputSpec, patch};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;

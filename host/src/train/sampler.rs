@@ -5,8 +5,9 @@
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use onelook_edge::picture::frame::Frame;
+use onelook_edge::vision::keepsake::cleaned;
 use onelook_edge::vision::locate;
-use onelook_edge::vision::preprocess::{Crop, InputSpec, Patch, cleaned, patch};
+use onelook_edge::vision::preprocess::{Crop, InputSpec, Patch, patch};
 use rand::seq::{IndexedRandom, SliceRandom};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::{Spread, twin};
 use crate::camera::MotionJpeg;
-use crate::cli::demo::CLIP;
+use crate::clip::CLIP;
 use crate::gallery::Gallery;
 use crate::gallery::decide::identify;
 use crate::gallery::head::Head;
@@ -502,7 +502,7 @@ pub fn first_decision(
             0 | 1 => gallery.enroll(&number.to_string(), probe),
             _ => {
                 let nearest = gallery.nearest(&probe, &card.head);
-                std::hint::black_box(identify(nearest, &card.head, 0.5));
+                std::hint::black_box(identify(nearest, &card.head, card.head.limit(0.5)));
                 for _ in 0..again {
                     std::hint::black_box(embed(&patch.0)?);
                 }
