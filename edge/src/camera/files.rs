@@ -13,7 +13,8 @@ use super::capture::{
 use super::mjpeg::MotionJpeg;
 use super::y4m::{self, Y4m};
 use super::{CameraError, Counts, Feed, Wanted};
-use crate::picture::frame::{EXTENSIONS, MAX_FILE_BYTES};
+use crate::picture::decode::is_picture_name;
+use crate::picture::frame::MAX_FILE_BYTES;
 
 /// What holds pictures, as often as one likes.
 #[derive(Clone)]
@@ -76,16 +77,12 @@ pub(super) fn feed(path: &Path, wanted: &Wanted) -> Result<Feed, CameraError> {
         path: path.to_owned(),
         source,
     };
-    let is_picture = |path: &Path| {
-        let extension = path.extension().and_then(|extension| extension.to_str());
-        extension.is_some_and(|e| EXTENSIONS.iter().any(|known| e.eq_ignore_ascii_case(known)))
-    };
     let no_pictures = |reason: String| CameraError::NoPictures {
         path: path.to_owned(),
         reason,
     };
     if !fs::metadata(path).map_err(unreadable)?.is_dir() {
-        if is_picture(path) {
+        if is_picture_name(path) {
             return play(
                 Reel::Folder([path.to_owned()].into()),
                 &path.display().to_string(),
@@ -110,7 +107,7 @@ pub(super) fn feed(path: &Path, wanted: &Wanted) -> Result<Feed, CameraError> {
     let mut paths = Vec::new();
     for entry in fs::read_dir(path).map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();
-        if is_picture(&path) && path.is_file() {
+        if is_picture_name(&path) && path.is_file() {
             paths.push(path);
         }
     }

@@ -31,7 +31,8 @@ use crate::gallery::Gallery;
 use crate::gallery::decide::{self, Decision, FpirError};
 use crate::gallery::store::{self, Kind, Store, StoreError, Template};
 use crate::model::{self, Model};
-use crate::picture::frame::{EXTENSIONS, Frame};
+use crate::picture::decode::is_picture_name;
+use crate::picture::frame::Frame;
 use crate::run::{self, RunError};
 use crate::screen::{Screen, Target};
 use crate::vision::preprocess::{self, Blank, InputSpec};
@@ -989,10 +990,11 @@ fn pictures(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
             continue;
         }
         let before = found.len();
-        found.extend(sorted_entries(path)?.into_iter().filter(|entry| {
-            let extension = entry.extension().and_then(|extension| extension.to_str());
-            extension.is_some_and(|e| EXTENSIONS.iter().any(|known| e.eq_ignore_ascii_case(known)))
-        }));
+        found.extend(
+            sorted_entries(path)?
+                .into_iter()
+                .filter(|entry| is_picture_name(entry)),
+        );
         if found.len() == before {
             return Err(format!("{path:?}: no PNG, JPEG, BMP, PGM or PPM pictures in it").into());
         }
