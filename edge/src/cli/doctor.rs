@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::gallery::store::Store;
+use crate::kernel::{self, Isa};
 use crate::model::{Model, ModelError};
 
 /// Below this much room at the gallery's place enrolling will fail before long.
@@ -71,6 +72,11 @@ pub fn examine(
     findings.extend(cameras(Path::new(CAMERAS), Path::new("/dev")));
     findings.push(match model {
         Ok(model) => well_model(model, model_bytes),
+        Err(ModelError::Kernel(refusal)) => Finding::ill(
+            "model",
+            refusal.to_string(),
+            "no model opens before that is mended",
+        ),
         Err(error) => Finding::ill(
             "model",
             error.to_string(),
@@ -98,34 +104,18 @@ fn program() -> Finding {
 
 fn processor() -> Finding {
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
-    let features = features();
-    let has = if features.is_empty() {
-        "none of the vector features that are looked for".to_owned()
-    } else {
-        features.join(", ")
-    };
-    Finding::well("processor", format!("{cores} cores; {has}"))
-}
-
-/// What makes networks fast here.
-fn features() -> Vec<&'static str> {
-    let mut has = Vec::new();
-    #[cfg(target_arch = "x86_64")]
-    {
-        has.extend(is_x86_feature_detected!("avx2").then_some("avx2"));
-        has.extend(is_x86_feature_detected!("fma").then_some("fma"));
-        has.extend(is_x86_feature_detected!("avxvnni").then_some("avx-vnni"));
-        has.extend(is_x86_feature_detected!("avx512vnni").then_some("avx512-vnni"));
+    let has = Isa::here().map(Isa::name).collect::<Vec<_>>().join(", ");
+    match kernel::chosen() {
+        Ok(isa) => Finding::well(
+            "processor",
+            format!("{cores} cores; kernels for {has}; in use: {isa}"),
+        ),
+        Err(refusal) => Finding::ill(
+            "processor",
+            refusal.to_string(),
+            "every other command stops at that",
+        ),
     }
-    #[cfg(target_arch = "aarch64")]
-    {
-        use std::arch::is_aarch64_feature_detected;
-        has.extend(is_aarch64_feature_detected!("neon").then_some("neon"));
-        has.extend(is_aarch64_feature_detected!("dotprod").then_some("dotprod"));
-        has.extend(is_aarch64_feature_detected!("i8mm").then_some("i8mm"));
-    }
-    has.sort_unstable();
-    has
 }
 
 /// The cameras that the kernel lists in `listed`, as nodes in `nodes`.

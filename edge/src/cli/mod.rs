@@ -268,6 +268,7 @@ fn run(cli: Cli, out: &mut dyn Write) -> Result<ExitCode, Failure> {
     if let Command::Doctor = cli.command {
         return Ok(doctor(&cli.common, out)?);
     }
+    crate::kernel::chosen()?;
     let gallery = cli.common.gallery.clone();
     if let Command::Bench {
         against,

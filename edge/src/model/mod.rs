@@ -20,7 +20,7 @@ use tract_onnx::prelude::*;
 use crate::gallery::decide::TailPoint;
 use crate::gallery::head::Head;
 use crate::kernel::conv::Layer;
-use crate::kernel::{Isa, NoSuchKernel};
+use crate::kernel::{self, Isa, NoSuchKernel};
 use crate::vision::preprocess::{InputSpec, Patch};
 use plan::Plan;
 
@@ -349,7 +349,7 @@ impl Model {
         };
         let plan = |isa| Plan::new(isa, &graph, INPUT, &card.input, OUTPUT);
         let plan = match engine {
-            None => plan(Isa::chosen()?).ok(),
+            None => plan(kernel::chosen()?).ok(),
             Some(Engine::Kernels(isa)) => Some(plan(isa).map_err(unrunnable)?),
             Some(Engine::Tract) => None,
         };
@@ -739,7 +739,7 @@ mod tests {
                 });
                 all.collect()
             };
-            let expected = embedded(&on(Engine::Kernels(Isa::Scalar)));
+            let expected = embedded(&on(Engine::Kernels(Isa::SCALAR)));
             for isa in Isa::here() {
                 assert_eq!(embedded(&on(Engine::Kernels(isa))), expected, "{isa}");
             }
@@ -773,7 +773,7 @@ mod tests {
         assert_eq!(other.engine(), Engine::Tract);
         let patch = &patches(&whole.card().input)[0];
         assert_eq!(other.embed(patch).unwrap(), whole.embed(patch).unwrap());
-        let refused = Model::on(Engine::Kernels(Isa::Scalar), bytes, "other");
+        let refused = Model::on(Engine::Kernels(Isa::SCALAR), bytes, "other");
         let refused = refused.err().unwrap().to_string();
         assert!(refused.contains("Neg where Flatten should be"), "{refused}");
     }

@@ -13,6 +13,7 @@ use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
+use crate::kernel;
 use crate::picture::frame::{Frame, FrameError, MAX_FILE_BYTES, MAX_PIXELS};
 use crate::picture::jpeg;
 
@@ -98,7 +99,8 @@ impl Frame {
     /// where the picture has it. `name` stands in errors.
     ///
     /// # Errors
-    /// [`FrameError::Undecodable`] or [`FrameError::TooManyPixels`].
+    /// [`FrameError::Undecodable`] or [`FrameError::TooManyPixels`]; [`FrameError::Kernel`] for luma, where the
+    /// environment asks for kernels that are not here.
     pub fn decode_jpeg(bytes: &[u8], name: impl Display, grey: bool) -> Result<Self, FrameError> {
         let mut frame = Self::default();
         frame.read_jpeg(bytes, name, grey)?;
@@ -134,7 +136,7 @@ impl Frame {
             reason,
         };
         let outline = if grey {
-            jpeg::luma(bytes, MAX_PIXELS, &mut self.pixels)
+            jpeg::luma(kernel::chosen()?, bytes, MAX_PIXELS, &mut self.pixels)
         } else {
             jpeg::outline(bytes)
         };

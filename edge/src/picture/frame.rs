@@ -4,6 +4,8 @@
 use std::borrow::Cow;
 use std::path::PathBuf;
 
+use crate::kernel::NoSuchKernel;
+
 /// The largest encoded picture that is read, in bytes.
 pub const MAX_FILE_BYTES: u64 = 32 << 20;
 /// The largest picture that is decoded, in pixels.
@@ -49,6 +51,9 @@ pub enum FrameError {
         /// The file, or what the bytes were called.
         name: String,
     },
+    /// The environment asks for kernels that are not here.
+    #[error(transparent)]
+    Kernel(#[from] NoSuchKernel),
     /// The number of samples is not width x height x channels, or one of them is out of range.
     #[error("a frame of {width}x{height}x{channels} does not fit {samples} samples")]
     WrongShape {

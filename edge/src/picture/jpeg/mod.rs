@@ -74,17 +74,21 @@ pub fn outline(bytes: &[u8]) -> Result<Outline, Flaw> {
     walk(bytes, Walk::new(None))
 }
 
-/// Walks the first picture in `bytes`, and decodes its luma into `levels`, row by row. Left undecoded is
+/// Walks the first picture in `bytes`, and decodes its luma into `levels`, row by row, on the kernels of `isa`. Left undecoded is
 /// what has no luma (RGB, CMYK), or one of less detail than its chroma, more than `most_pixels`, or a
 /// progressive picture. Allocates nothing but what `levels` grows by.
 ///
 /// # Errors
 /// The first [`Flaw`] on the way; what `levels` holds is then of no use.
-pub fn luma(bytes: &[u8], most_pixels: u64, levels: &mut Vec<u8>) -> Result<Outline, Flaw> {
-    let fastest = Isa::here().next().unwrap_or(Isa::Scalar);
+pub fn luma(
+    isa: Isa,
+    bytes: &[u8],
+    most_pixels: u64,
+    levels: &mut Vec<u8>,
+) -> Result<Outline, Flaw> {
     let luma = Luma {
         most_pixels,
-        transform: idct::transform(fastest),
+        transform: idct::transform(isa),
         levels,
         is_whole: false,
     };

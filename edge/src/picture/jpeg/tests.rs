@@ -1,5 +1,6 @@
 use super::bits::STRAY_BYTES;
 use super::*;
+use crate::kernel;
 use crate::picture::frame::Frame;
 
 // 61x43, written by libjpeg-turbo.
@@ -10,6 +11,10 @@ const GREY: &[u8] = include_bytes!("../../../tests/fixtures/grey.jpg");
 const PROGRESSIVE: &[u8] = include_bytes!("../../../tests/fixtures/progressive.jpg");
 const CMYK: &[u8] = include_bytes!("../../../tests/fixtures/cmyk.jpg");
 const SEQUENTIAL: [&[u8]; 5] = [RESTARTS, HALF, OPTIMISED, GREY, CMYK];
+
+fn isa() -> Isa {
+    kernel::chosen().unwrap()
+}
 
 /// Where a segment of this marker begins, its ff included.
 fn place(bytes: &[u8], marker: u8) -> usize {
@@ -115,7 +120,7 @@ fn peer_luma(bytes: &[u8]) -> Vec<u8> {
 fn levels(bytes: &[u8]) -> (Outline, Vec<u8>) {
     // What was there before is of no account.
     let mut levels = vec![77; 100];
-    (luma(bytes, 1 << 20, &mut levels).unwrap(), levels)
+    (luma(isa(), bytes, 1 << 20, &mut levels).unwrap(), levels)
 }
 
 #[test]
@@ -148,7 +153,11 @@ fn luma_is_the_same_as_another_decoder_gives() {
 #[test]
 fn what_has_no_luma_of_full_detail_or_too_much_of_it_is_left_undecoded() {
     assert!(!levels(CMYK).0.has_luma && !levels(PROGRESSIVE).0.has_luma);
-    assert!(!luma(GREY, 61 * 43 - 1, &mut Vec::new()).unwrap().has_luma);
+    assert!(
+        !luma(isa(), GREY, 61 * 43 - 1, &mut Vec::new())
+            .unwrap()
+            .has_luma
+    );
     // Components called R, G and B, in frame and scan header.
     let (frame, scan) = (place(OPTIMISED, 0xc0), place(OPTIMISED, 0xda));
     let mut rgb = OPTIMISED.to_vec();
