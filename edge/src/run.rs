@@ -57,7 +57,7 @@ pub fn run(
     let mut goes_on = true;
     while goes_on && !stop.load(Ordering::Relaxed) {
         match camera.newest(GLANCE) {
-            camera::Seen::Frame(shot) => {
+            camera::Glance::Frame(shot) => {
                 pace.frame();
                 last = Some(Arc::clone(&shot.frame));
                 if matches!(camera.state(), CameraState::Frozen | CameraState::Black) {
@@ -85,7 +85,7 @@ pub fn run(
                     });
                 }
             }
-            camera::Seen::State(state) => {
+            camera::Glance::State(state) => {
                 let (word, words) = named(&state);
                 report(&mut events, &camera_event(word, words))?;
                 let is_up = matches!(state, CameraState::Live { .. } | CameraState::Opened { .. });
@@ -93,8 +93,8 @@ pub fn run(
                     show(screens, frame, &state_sight(&state));
                 }
             }
-            camera::Seen::Nothing => {}
-            camera::Seen::Ended => {
+            camera::Glance::Nothing => {}
+            camera::Glance::Ended => {
                 report(
                     &mut events,
                     &camera_event("ended", camera.name().to_owned()),

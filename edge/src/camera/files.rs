@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::capture::{
-    AtEnd, Capture, Coded, Opened, Picture, Pictures, Report, Sizes, Slot, Taken,
+    AtEnd, Capture, Coded, Message, Opened, Picture, Pictures, Report, Sizes, Slot,
 };
 use super::mjpeg::MotionJpeg;
 use super::y4m::{self, Y4m};
@@ -219,9 +219,9 @@ impl InOrder {
         }
     }
 
-    pub(super) fn take(&mut self) -> Taken {
+    pub(super) fn take(&mut self) -> Message {
         if let Some(report) = self.opened.take() {
-            return Taken::Report(report);
+            return Message::Report(report);
         }
         match self.pictures.as_mut().and_then(Iterator::next) {
             Some(Ok(coded)) => {
@@ -230,9 +230,9 @@ impl InOrder {
                 if let Coded::Damaged(why) = coded {
                     self.counts.damaged += 1;
                     self.last_damage = Some(why);
-                    return Taken::Nothing;
+                    return Message::Nothing;
                 }
-                Taken::Picture(Picture {
+                Message::Picture(Picture {
                     sequence,
                     taken: Instant::now(),
                     coded,
@@ -240,14 +240,14 @@ impl InOrder {
             }
             Some(Err(error)) => {
                 self.pictures = None;
-                Taken::Report(Report::Lost {
+                Message::Report(Report::Lost {
                     why: error.to_string(),
                     again: None,
                 })
             }
             None => {
                 self.pictures = None;
-                Taken::Ended
+                Message::Ended
             }
         }
     }

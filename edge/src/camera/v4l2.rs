@@ -32,6 +32,7 @@ use v4l::{Device, Format, FourCC, Fraction};
 
 use super::Wanted;
 use super::capture::{AtEnd, Capture, Coded, Opened, Sizes, Slot, readable};
+use super::nodes::{LISTED, listed};
 use super::raw::{Layout, Raw};
 use crate::picture::jpeg;
 
@@ -85,24 +86,9 @@ pub fn ask(device: &Path) -> io::Result<Found> {
 
 /// The devices there are, by number.
 pub fn devices() -> Vec<PathBuf> {
-    let entries = std::fs::read_dir("/sys/class/video4linux")
-        .into_iter()
-        .flatten()
-        .flatten();
-    let mut numbers: Vec<u32> = entries
-        .filter_map(|entry| {
-            entry
-                .file_name()
-                .to_str()?
-                .strip_prefix("video")?
-                .parse()
-                .ok()
-        })
-        .collect();
-    numbers.sort_unstable();
+    let numbers = listed(Path::new(LISTED)).into_iter();
     numbers
-        .iter()
-        .map(|number| PathBuf::from(format!("/dev/video{number}")))
+        .map(|(number, _)| PathBuf::from(format!("/dev/video{number}")))
         .collect()
 }
 

@@ -4,17 +4,17 @@
 use std::fmt;
 use std::fs::{self, File};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Serialize;
 
+use crate::camera::nodes;
 use crate::gallery::store::Store;
 use crate::kernel::{self, Isa};
 use crate::model::{Model, ModelError};
 
 /// Below this much room at the gallery's place enrolling will fail before long.
 const LITTLE_ROOM_BYTES: u64 = 64 << 20;
-const CAMERAS: &str = "/sys/class/video4linux";
 
 /// One thing that was looked at.
 #[derive(Clone, Debug, Serialize)]
@@ -69,7 +69,7 @@ pub fn examine(
     gallery: &Path,
 ) -> Vec<Finding> {
     let mut findings = vec![program(), processor()];
-    findings.extend(cameras(Path::new(CAMERAS), Path::new("/dev")));
+    findings.extend(cameras(Path::new(nodes::LISTED), Path::new("/dev")));
     findings.push(match model {
         Ok(model) => well_model(model, model_bytes),
         Err(ModelError::Kernel(refusal)) => Finding::ill(
@@ -118,21 +118,9 @@ fn processor() -> Finding {
     }
 }
 
-/// The cameras that the kernel lists in `listed`, as nodes in `nodes`.
-fn cameras(listed: &Path, nodes: &Path) -> Vec<Finding> {
-    let entries = fs::read_dir(listed).into_iter().flatten().flatten();
-    let mut numbered: Vec<(u32, PathBuf)> = entries
-        .filter_map(|entry| {
-            let number = entry
-                .file_name()
-                .to_str()?
-                .strip_prefix("video")?
-                .parse()
-                .ok()?;
-            Some((number, entry.path()))
-        })
-        .collect();
-    numbered.sort();
+/// The cameras that the kernel lists in `listed`, as devices in `devices`.
+fn cameras(listed: &Path, devices: &Path) -> Vec<Finding> {
+    let numbered = nodes::listed(listed);
     if numbered.is_empty() {
         let helpers = ["rpicam-vid", "libcamera-vid", "gst-launch-1.0", "ffmpeg"];
         let there: Vec<&str> = helpers
@@ -154,7 +142,7 @@ fn cameras(listed: &Path, nodes: &Path) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (number, entry) in numbered {
         let name = fs::read_to_string(entry.join("name")).unwrap_or_default();
-        let device = nodes.join(format!("video{number}"));
+        let device = devices.join(format!("video{number}"));
         findings.push(camera(&device, name.trim()));
     }
     // A camera has nodes for other ends beside the one for pictures.

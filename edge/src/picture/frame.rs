@@ -159,6 +159,11 @@ impl Frame {
         &self.pixels
     }
 
+    /// The same, to draw on.
+    pub(crate) fn pixels_mut(&mut self) -> &mut [u8] {
+        &mut self.pixels
+    }
+
     /// The grey level of a pixel (Rec. 601 luma).
     ///
     /// # Panics
@@ -237,6 +242,11 @@ impl Frame {
 
 /// Rec. 601 luma of the red, green and blue that `pixel` begins with.
 pub(crate) fn luma(pixel: &[u8]) -> u8 {
-    let [r, g, b] = [0, 1, 2].map(|channel| u32::from(pixel[channel]));
-    ((r * 299 + g * 587 + b * 114 + 500) / 1000) as u8
+    ((luma_thousandths([pixel[0], pixel[1], pixel[2]]) + 500) / 1000) as u8
+}
+
+/// Rec. 601 luma of red, green and blue, in thousandths of a level: 0 to 255,000.
+pub(crate) fn luma_thousandths(rgb: [u8; 3]) -> u32 {
+    let [r, g, b] = rgb.map(u32::from);
+    r * 299 + g * 587 + b * 114
 }
