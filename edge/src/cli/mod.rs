@@ -529,7 +529,14 @@ impl Device {
         let stop = end_on_signal()?;
         let mut camera = camera::open(source, &wanted)?;
         let is_stdin = matches!(source, Source::MjpegStdin | Source::Y4mStdin);
-        let _keys = (!is_stdin).then(|| Keys::listen(sender)).flatten();
+        let _keys = if is_stdin {
+            None
+        } else {
+            Keys::listen(sender).unwrap_or_else(|error| {
+                let _ = writeln!(io::stderr(), "warning: {error}");
+                None
+            })
+        };
         out.flush()?;
         let stdout = File::from(io::stdout().as_fd().try_clone_to_owned()?);
         let ended = run::run(

@@ -16,6 +16,7 @@
 //! A name goes to the end of the line, or is a JSON string: `rename "my mug" "cup 2"`.
 
 pub mod button;
+pub mod gpio;
 pub mod keys;
 
 use std::fs::{self, Permissions};
