@@ -516,10 +516,12 @@ fn identity(card: &str, graph: &[u8]) -> String {
     hash.update(card);
     hash.update([0]);
     hash.update(graph);
-    hash.finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hex(&hash.finalize())
+}
+
+/// `bytes` in hexadecimal digits, as ids and hashes are written.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The bytes of a model file; one that is too large is cut where [`Model::from_bytes`] refuses it.

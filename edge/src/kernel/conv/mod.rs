@@ -17,9 +17,14 @@ use super::{Instructions, Isa};
 mod avx;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod gemm;
 #[cfg(target_arch = "aarch64")]
 mod neon;
+mod plane;
 mod scalar;
+
+pub use gemm::Gemm;
+pub use plane::Plane;
 
 /// Bytes of samples that the loops take at a time, and of weights for each filter.
 const STEP: usize = 4;
@@ -555,143 +560,6 @@ fn grown<T: Clone + Default>(memory: &mut Vec<T>, len: usize) -> &mut [T] {
         memory.resize(len, T::default());
     }
     &mut memory[..len]
-}
-
-/// A square of activations with zeros around it: [side, side, channels].
-#[derive(Clone, Debug)]
-pub struct Plane {
-    sample: Sample,
-    channels: usize,
-    side: usize,
-    padding: usize,
-    bytes: Vec<u8>,
-}
-
-impl Plane {
-    fn new(sample: Sample, channels: usize, side: usize, padding: usize) -> Self {
-        let samples = (side + 2 * padding) * (side + 2 * padding) * channels;
-        // A run is read to the end of its last step.
-        let mut bytes = vec![0; samples * sample.bytes() + STEP];
-        for at in 0..samples {
-            sample.put(&mut bytes, at, 0);
-        }
-        Self {
-            sample,
-            channels,
-            side,
-            padding,
-            bytes,
-        }
-    }
-
-    fn is_like(&self, sample: Sample, channels: usize, side: usize, padding: usize) -> bool {
-        (self.sample, self.channels, self.side, self.padding) == (sample, channels, side, padding)
-    }
-
-    /// Place of the first sample of row `y`.
-    fn row(&self, y: usize) -> usize {
-        ((y + self.padding) * (self.side + 2 * self.padding) + self.padding) * self.channels
-    }
-
-    /// Takes a picture [channels, side, side] in: `round(x / scale) - 128`, ties to even, clamped to 8
-    /// bits.
-    ///
-    /// # Panics
-    /// If the picture is of another size.
-    pub fn quantize(&mut self, picture: &[f32], scale: f32) {
-        assert_eq!(picture.len(), self.channels * self.side * self.side);
-        for (row, line) in picture.chunks_exact(self.side).enumerate() {
-            let (channel, y) = (row / self.side, row % self.side);
-            let start = self.row(y) + channel;
-            for (x, value) in line.iter().enumerate() {
-                let offset = rounded((value / scale).clamp(0.0, 255.0));
-                self.sample
-                    .put(&mut self.bytes, start + x * self.channels, offset);
-            }
-        }
-    }
-
-    /// Gives every q + 128 with its channel and its pixel, counted row by row.
-    pub fn each(&self, mut give: impl FnMut(usize, usize, u8)) {
-        for y in 0..self.side {
-            let start = self.row(y);
-            for x in 0..self.side {
-                let pixel = start + x * self.channels;
-                for channel in 0..self.channels {
-                    let offset = self.sample.get(&self.bytes, pixel + channel);
-                    give(channel, y * self.side + x, offset);
-                }
-            }
-        }
-    }
-}
-
-/// The whole number nearest to a number of 0 to 255, ties to even.
-fn rounded(value: f32) -> u8 {
-    // From 2^23 on, floats are whole numbers, and the addition has rounded.
-    const WHOLE: f32 = 12_582_912.0;
-    (value + WHOLE).to_bits() as u8
-}
-
-/// A plain product of matrices on the same loops, all of it in the nearest cache: how fast a
-/// convolution could be.
-pub struct Gemm {
-    routines: Routines,
-    taps: Taps,
-    pixels: Vec<u32>,
-    samples: Vec<u8>,
-    weights: Aligned,
-    sums: Vec<i32>,
-}
-
-impl Gemm {
-    const ROWS: usize = 32;
-    const DEPTH: usize = 256;
-    /// Products a run, enough for a clock to tell their time.
-    const REPEATS: usize = 50;
-
-    /// For `isa`.
-    pub fn new(isa: Isa) -> Self {
-        let routines = Routines::of(isa);
-        let row_bytes = Self::DEPTH * routines.sample.bytes();
-        let byte = |i: usize| (i * 37 % 127) as u8;
-        let weights: Vec<u8> = (0..row_bytes * routines.filters).map(byte).collect();
-        Self {
-            routines,
-            taps: Taps {
-                rows: 1,
-                steps: row_bytes / STEP,
-                row_bytes,
-            },
-            pixels: (0..Self::ROWS)
-                .map(|row| (row * row_bytes) as u32)
-                .collect(),
-            samples: (0..row_bytes * Self::ROWS).map(byte).collect(),
-            weights: Aligned::new(&weights),
-            sums: vec![0; Self::ROWS * routines.filters],
-        }
-    }
-
-    /// Multiply-adds of one run.
-    pub fn macs(&self) -> u64 {
-        (Self::ROWS * Self::DEPTH * self.routines.filters * Self::REPEATS) as u64
-    }
-
-    /// The sums, run by run the same.
-    pub fn run(&mut self) -> &[i32] {
-        let Self {
-            routines,
-            taps,
-            pixels,
-            samples,
-            weights,
-            sums,
-        } = self;
-        for _ in 0..Self::REPEATS {
-            accumulate(routines, taps, pixels, samples, weights.bytes(), sums);
-        }
-        sums
-    }
 }
 
 #[cfg(test)]

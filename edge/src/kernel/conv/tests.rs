@@ -1,5 +1,6 @@
 use proptest::prelude::*;
 
+use super::plane::rounded;
 use super::*;
 
 /// Every set of loops that runs here.
