@@ -19,11 +19,11 @@ pub(super) struct Picture {
     pub sequence: u64,
     /// When its last byte had come.
     pub taken: Instant,
-    pub coded: Coded,
+    pub coded: CodedPicture,
 }
 
 /// What stands for a picture before it is decoded.
-pub(super) enum Coded {
+pub(super) enum CodedPicture {
     /// A sequential JPEG, as cameras send it.
     Jpeg(Arc<Vec<u8>>),
     /// A picture file's bytes, and what to call it.
@@ -35,10 +35,10 @@ pub(super) enum Coded {
 }
 
 /// Pictures as they come; an error ends the source.
-pub(super) type Pictures = Box<dyn Iterator<Item = io::Result<Coded>>>;
+pub(super) type Pictures = Box<dyn Iterator<Item = io::Result<CodedPicture>>>;
 
 /// A source that has been opened.
-pub(super) struct Opened {
+pub(super) struct OpenStream {
     /// What it is, for people.
     pub what: String,
     pub sizes: Sizes,
@@ -77,11 +77,11 @@ pub(super) enum Message {
     Ended,
 }
 
-/// How often a source reports what nobody asks for; older reports give way.
+/// Reports that wait to be read, at most; older ones give way.
 const MOST_REPORTS: usize = 16;
 /// A reader looks up this often to see whether it should stop.
 const POLL: Duration = Duration::from_millis(50);
-/// For so long a camera that is closed waits for its thread, and for its child to be gone.
+/// How long a camera that is closed waits for its thread, and for its child to be gone.
 const PARTING: Duration = Duration::from_millis(800);
 
 /// Where the reading thread and the looking thread meet.
@@ -99,7 +99,7 @@ struct State {
     last_damage: Option<String>,
     /// When the reader loses patience; never, where it is none.
     deadline: Option<Instant>,
-    /// Nobody looks any more.
+    /// The camera is closed.
     stopped: bool,
     /// What comes is no good: open the source again.
     useless: bool,
@@ -117,12 +117,12 @@ impl Slot {
         self.state().deadline = within.map(|within| Instant::now() + within);
     }
 
-    /// Leaves a picture; whether anybody still looks.
-    fn put(&self, coded: Coded) -> bool {
+    /// Leaves a picture; whether the camera is still open.
+    fn put(&self, coded: CodedPicture) -> bool {
         let mut state = self.state();
         let sequence = state.counts.captured;
         state.counts.captured += 1;
-        if let Coded::Damaged(why) = coded {
+        if let CodedPicture::Damaged(why) = coded {
             state.counts.damaged += 1;
             state.last_damage = Some(why);
         } else {
@@ -158,7 +158,7 @@ impl Slot {
         self.state().stopped
     }
 
-    /// Waits, as long as somebody looks.
+    /// Waits, but not longer than the camera is open.
     pub(super) fn sleep(&self, time: Duration) {
         let until = Instant::now() + time;
         let mut state = self.state();
@@ -177,7 +177,7 @@ impl Slot {
     /// Whether to read on.
     ///
     /// # Errors
-    /// `TimedOut` where nothing came for too long, `BrokenPipe` where nobody looks any more.
+    /// `TimedOut` where nothing came for too long, `BrokenPipe` where the camera is closed.
     pub(super) fn go_on(&self) -> io::Result<()> {
         let mut state = self.state();
         if state.stopped {
@@ -262,7 +262,7 @@ impl Capture {
     pub(super) fn start(
         patience: &Patience,
         at_end: AtEnd,
-        open: impl FnMut(&Arc<Slot>) -> io::Result<Opened> + Send + 'static,
+        open: impl FnMut(&Arc<Slot>) -> io::Result<OpenStream> + Send + 'static,
     ) -> io::Result<Self> {
         let slot = Arc::new(Slot::default());
         let (theirs, patience) = (Arc::clone(&slot), patience.clone());
@@ -321,7 +321,7 @@ impl Drop for Capture {
     fn drop(&mut self) {
         self.slot.state().stopped = true;
         self.slot.changed.notify_all();
-        // It looks up every POLL; a system call that holds it longer keeps nobody else.
+        // It looks up every POLL; a system call that holds it longer holds up nothing else.
         let until = Instant::now() + PARTING;
         while !self.thread.is_finished() && Instant::now() < until {
             thread::sleep(Duration::from_millis(1));
@@ -329,12 +329,12 @@ impl Drop for Capture {
     }
 }
 
-/// Opens and reads, until nobody looks any more or the source is over.
+/// Opens and reads, until the camera is closed or the source is over.
 fn read(
     slot: &Arc<Slot>,
     patience: &Patience,
     at_end: AtEnd,
-    mut open: impl FnMut(&Arc<Slot>) -> io::Result<Opened>,
+    mut open: impl FnMut(&Arc<Slot>) -> io::Result<OpenStream>,
 ) {
     let reopens = at_end == AtEnd::Again;
     let within = |time: Duration| reopens.then_some(time);
@@ -344,7 +344,7 @@ fn read(
         let mut lived = Duration::ZERO;
         let why = match open(slot) {
             Err(error) => error.to_string(),
-            Ok(Opened {
+            Ok(OpenStream {
                 what,
                 sizes,
                 mut pictures,

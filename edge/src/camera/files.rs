@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::capture::{
-    AtEnd, Capture, Coded, Message, Opened, Picture, Pictures, Report, Sizes, Slot,
+    AtEnd, Capture, CodedPicture, Message, OpenStream, Picture, Pictures, Report, Sizes, Slot,
 };
 use super::mjpeg::MotionJpeg;
 use super::y4m::{self, Y4m};
@@ -54,17 +54,17 @@ pub(super) fn stream(mut stream: impl BufRead + 'static) -> io::Result<(Sizes, P
     ))
 }
 
-fn picture_file(path: &Path) -> Coded {
+fn picture_file(path: &Path) -> CodedPicture {
     let name = path.display().to_string();
     let mut bytes = Vec::new();
     let read =
         File::open(path).and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes));
     match read {
-        Err(error) => Coded::Damaged(format!("{name}: {error}")),
+        Err(error) => CodedPicture::Damaged(format!("{name}: {error}")),
         Ok(length) if length as u64 > MAX_FILE_BYTES => {
-            Coded::Damaged(format!("{name}: larger than {} MiB", MAX_FILE_BYTES >> 20))
+            CodedPicture::Damaged(format!("{name}: larger than {} MiB", MAX_FILE_BYTES >> 20))
         }
-        Ok(_) => Coded::File(bytes, name),
+        Ok(_) => CodedPicture::File(bytes, name),
     }
 }
 
@@ -151,7 +151,7 @@ fn play(reel: Reel, name: &str, wanted: &Wanted) -> Result<Feed, CameraError> {
             slot.sleep(due.saturating_duration_since(Instant::now()));
             coded
         });
-        Ok(Opened {
+        Ok(OpenStream {
             what: what.clone(),
             sizes,
             pictures: Box::new(paced),
@@ -181,7 +181,7 @@ impl Rounds {
 }
 
 impl Iterator for Rounds {
-    type Item = io::Result<Coded>;
+    type Item = io::Result<CodedPicture>;
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
@@ -200,7 +200,7 @@ impl Iterator for Rounds {
     }
 }
 
-/// Files that are read when somebody asks, every picture in order.
+/// Files that are read in the caller's thread, every picture in order.
 pub(super) struct InOrder {
     opened: Option<Report>,
     /// None when they are at their end.
@@ -227,7 +227,7 @@ impl InOrder {
             Some(Ok(coded)) => {
                 let sequence = self.counts.captured;
                 self.counts.captured += 1;
-                if let Coded::Damaged(why) = coded {
+                if let CodedPicture::Damaged(why) = coded {
                     self.counts.damaged += 1;
                     self.last_damage = Some(why);
                     return Message::Nothing;

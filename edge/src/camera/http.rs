@@ -12,7 +12,7 @@ use std::net::{TcpStream, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::capture::{Coded, Opened, Patient, Pictures, Sizes, Slot};
+use super::capture::{CodedPicture, OpenStream, Patient, Pictures, Sizes, Slot};
 use super::mjpeg::MotionJpeg;
 use super::source::Address;
 use crate::picture::frame::MAX_FILE_BYTES;
@@ -28,7 +28,7 @@ const MOST_CONNECTING: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// In words: no server, another answer than a stream.
-pub(super) fn open(address: &Address, slot: &Arc<Slot>) -> io::Result<Opened> {
+pub(super) fn open(address: &Address, slot: &Arc<Slot>) -> io::Result<OpenStream> {
     let mut stream = connect(address)?;
     stream.set_write_timeout(Some(MOST_CONNECTING))?;
     // In one piece: a server may answer and hang up after its first line.
@@ -46,7 +46,7 @@ pub(super) fn open(address: &Address, slot: &Arc<Slot>) -> io::Result<Opened> {
     } else {
         head.pictures(answer)?
     };
-    Ok(Opened {
+    Ok(OpenStream {
         what: format!("{address}: {}", head.content_type),
         sizes: Sizes::Steady,
         pictures,
@@ -214,7 +214,7 @@ impl<R: BufRead> Multipart<R> {
         }
     }
 
-    fn part(&mut self) -> io::Result<Option<Coded>> {
+    fn part(&mut self) -> io::Result<Option<CodedPicture>> {
         if !std::mem::take(&mut self.at_part) {
             let first = !std::mem::replace(&mut self.begun, true);
             match self.find_boundary()? {
@@ -265,7 +265,7 @@ impl<R: BufRead> Multipart<R> {
                 "a part that is no JPEG from its first byte to its last",
             )));
         }
-        Ok(Some(Coded::Jpeg(bytes)))
+        Ok(Some(CodedPicture::Jpeg(bytes)))
     }
 
     /// Reads up to and over the line that begins a part; none at the end.
@@ -295,7 +295,7 @@ impl<R: BufRead> Multipart<R> {
 struct Strays(bool);
 
 impl<R: BufRead> Iterator for Multipart<R> {
-    type Item = io::Result<Coded>;
+    type Item = io::Result<CodedPicture>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.ended {
@@ -305,8 +305,8 @@ impl<R: BufRead> Iterator for Multipart<R> {
     }
 }
 
-fn damaged(why: &str) -> Coded {
-    Coded::Damaged(why.to_owned())
+fn damaged(why: &str) -> CodedPicture {
+    CodedPicture::Damaged(why.to_owned())
 }
 
 /// A body that comes in chunks, each after a line with its length.

@@ -39,7 +39,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use capture::{
-    AtEnd, Capture, Coded, Message, Opened, Patient, Picture, Pictures, Report, Sizes, Slot,
+    AtEnd, Capture, CodedPicture, Message, OpenStream, Patient, Picture, Pictures, Report, Sizes,
+    Slot,
 };
 use child::Child;
 use judge::{Judge, Verdict};
@@ -294,7 +295,7 @@ fn standard_input(input: File, y4m: bool, patience: &Patience) -> io::Result<Cap
             let pictures = std::iter::from_fn(move || pictures.next_coded());
             (Sizes::Steady, Box::new(pictures))
         };
-        Ok(Opened {
+        Ok(OpenStream {
             what: "standard input".to_owned(),
             sizes,
             pictures,
@@ -318,7 +319,7 @@ fn child_output(
             Ok(opened) => opened,
             Err(error) => return Err(with_last_words(error, &mut child)),
         };
-        Ok(Opened {
+        Ok(OpenStream {
             what: program.words().collect::<Vec<_>>().join(" "),
             sizes,
             pictures: Box::new(std::iter::from_fn(move || match pictures.next() {
@@ -513,11 +514,11 @@ fn decode(
 ) -> Result<Shot, FrameError> {
     let started = Instant::now();
     let (frame, read) = match &picture.coded {
-        Coded::Jpeg(bytes) => {
+        CodedPicture::Jpeg(bytes) => {
             let name = format_args!("{name}, picture {}", picture.sequence);
             frames.fill(|frame| frame.read_jpeg(bytes, name, grey))
         }
-        Coded::File(bytes, name) => {
+        CodedPicture::File(bytes, name) => {
             let frame = Frame::decode(bytes, name)?;
             let frame = if grey {
                 frame.to_grey().into_owned()
@@ -526,8 +527,8 @@ fn decode(
             };
             (Arc::new(frame), Ok(()))
         }
-        Coded::Raw(raw) => frames.fill(|frame| raw.read_into(frame, grey)),
-        Coded::Damaged(why) => {
+        CodedPicture::Raw(raw) => frames.fill(|frame| raw.read_into(frame, grey)),
+        CodedPicture::Damaged(why) => {
             return Err(FrameError::Undecodable {
                 name: name.to_owned(),
                 reason: why.clone(),

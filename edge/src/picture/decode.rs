@@ -143,7 +143,7 @@ impl Frame {
         let outline = outline.map_err(|flaw| undecodable(flaw.to_string()))?;
         if !outline.walked {
             return Err(undecodable(
-                "it is progressive: nobody can tell whether it is whole".to_owned(),
+                "it is progressive: whether it is whole cannot be told".to_owned(),
             ));
         }
         if outline.has_luma {

@@ -14,8 +14,8 @@ fn answered(answer: &[u8]) -> Result<Vec<Vec<u8>>, String> {
     let mut seen = Vec::new();
     for coded in pictures {
         match coded {
-            Ok(Coded::Jpeg(bytes)) => seen.push(bytes.to_vec()),
-            Ok(Coded::Damaged(_)) => seen.push(b"damaged".to_vec()),
+            Ok(CodedPicture::Jpeg(bytes)) => seen.push(bytes.to_vec()),
+            Ok(CodedPicture::Damaged(_)) => seen.push(b"damaged".to_vec()),
             Ok(_) => seen.push(b"another kind".to_vec()),
             // It ends a source.
             Err(error) => {

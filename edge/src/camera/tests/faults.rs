@@ -242,7 +242,7 @@ fn of_100_000_faulty_pictures_not_one_is_shown() {
         let pictures = Box::new(
             pictures
                 .into_iter()
-                .map(|bytes| Ok(Coded::Jpeg(Arc::new(bytes)))),
+                .map(|bytes| Ok(CodedPicture::Jpeg(Arc::new(bytes)))),
         );
         let apart = files::InOrder::new("apart".to_owned(), Sizes::Steady, pictures);
         let mut apart = Camera::new("apart".to_owned(), Feed::InOrder(apart), false, &wanted);

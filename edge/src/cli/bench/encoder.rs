@@ -300,7 +300,7 @@ struct Convolution<'a> {
     layer: &'a Layer,
     from: Plane,
     to: Plane,
-    memory: conv::Scratch,
+    memory: conv::LayerMemory,
     /// Seconds a run.
     times: Vec<f64>,
 }
@@ -314,7 +314,7 @@ impl<'a> Convolution<'a> {
             layer,
             from: layer.input(),
             to: layer.output(),
-            memory: conv::Scratch::default(),
+            memory: conv::LayerMemory::default(),
             times: Vec::new(),
         }
     }

@@ -277,7 +277,7 @@ impl Aligned {
 
 /// The memory that a layer works in, shared by all layers of a network.
 #[derive(Clone, Debug, Default)]
-pub struct Scratch {
+pub struct LayerMemory {
     sums: Vec<i32>,
     row: Vec<u8>,
 }
@@ -387,11 +387,11 @@ impl Layer {
         )
     }
 
-    /// Runs it. `scratch` grows in the first run alone.
+    /// Runs it. `memory` grows in the first run alone.
     ///
     /// # Panics
     /// If a plane is not made by [`Layer::input`] and [`Layer::output`] of layers like this one.
-    pub fn run(&self, from: &Plane, scratch: &mut Scratch, to: &mut Plane) {
+    pub fn run(&self, from: &Plane, memory: &mut LayerMemory, to: &mut Plane) {
         let shape = &self.shape;
         assert!(from.is_like(
             self.routines.sample,
@@ -406,41 +406,41 @@ impl Layer {
             self.margin
         ));
         match &self.weights {
-            Weights::Packed(weights) => self.convolve(from, weights.bytes(), scratch, to),
-            Weights::Plain(weights) => self.multiply(from, weights, scratch, to),
+            Weights::Packed(weights) => self.convolve(from, weights.bytes(), memory, to),
+            Weights::Plain(weights) => self.multiply(from, weights, memory, to),
         }
     }
 
-    fn convolve(&self, from: &Plane, weights: &[u8], scratch: &mut Scratch, to: &mut Plane) {
+    fn convolve(&self, from: &Plane, weights: &[u8], memory: &mut LayerMemory, to: &mut Plane) {
         let routines = &self.routines;
         let block_bytes = self.taps.rows * self.taps.steps * routines.filters * STEP;
-        let sums = grown(&mut scratch.sums, self.pixels.len() * routines.filters);
+        let sums = grown(&mut memory.sums, self.pixels.len() * routines.filters);
         let band_bytes = self.shape.pool * self.shape.stride * self.taps.row_bytes;
         for (block, weights) in weights.chunks_exact(block_bytes).enumerate() {
             for y in 0..self.shape.out_side() {
                 let samples = &from.bytes[y * band_bytes..];
                 accumulate(routines, &self.taps, &self.pixels, samples, weights, sums);
-                self.finish(block, y, sums, &mut scratch.row, to);
+                self.finish(block, y, sums, &mut memory.row, to);
             }
         }
     }
 
-    fn multiply(&self, from: &Plane, weights: &[u8], scratch: &mut Scratch, to: &mut Plane) {
+    fn multiply(&self, from: &Plane, weights: &[u8], memory: &mut LayerMemory, to: &mut Plane) {
         let routines = &self.routines;
         let depth = self.shape.depth();
         let sample = routines.sample;
-        let flat = grown(&mut scratch.row, depth * sample.bytes());
+        let flat = grown(&mut memory.row, depth * sample.bytes());
         let area = self.shape.side * self.shape.side;
         from.each(|channel, pixel, offset| sample.put(flat, channel * area + pixel, offset));
-        let sums = grown(&mut scratch.sums, self.bias.len());
+        let sums = grown(&mut memory.sums, self.bias.len());
         for (sum, weights) in sums.iter_mut().zip(weights.chunks_exact(depth)) {
             *sum = dot(routines, flat, weights);
         }
-        for (block, sums) in scratch.sums.chunks_exact(routines.filters).enumerate() {
+        for (block, sums) in memory.sums.chunks_exact(routines.filters).enumerate() {
             if block * routines.filters >= self.shape.filters {
                 break;
             }
-            self.finish(block, 0, sums, &mut scratch.row, to);
+            self.finish(block, 0, sums, &mut memory.row, to);
         }
     }
 

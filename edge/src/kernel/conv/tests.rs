@@ -16,10 +16,10 @@ fn run(routines: Routines, shape: Shape, numbers: &Numbers, margin: usize, q: &[
     let (mut from, mut to) = (layer.input(), layer.output());
     let picture: Vec<f32> = q.iter().map(|q| f32::from(*q) + 128.0).collect();
     from.quantize(&picture, 1.0);
-    let mut scratch = Scratch::default();
-    layer.run(&from, &mut scratch, &mut to);
+    let mut memory = LayerMemory::default();
+    layer.run(&from, &mut memory, &mut to);
     let first = to.clone();
-    layer.run(&from, &mut scratch, &mut to);
+    layer.run(&from, &mut memory, &mut to);
     assert_eq!(first.bytes, to.bytes, "a second run differs");
     let mut fresh = layer.output();
     let side = shape.out_side();

@@ -1,6 +1,6 @@
 //! Tells a whole JPEG from one that is cut or damaged, which decoders do not: they pad what is missing
 //! and show it. Walks every segment and every coded bit of a sequential picture, and on the way decodes
-//! its luma for those who want no more.
+//! its luma, for callers that need no colour.
 //!
 //! What it tells for certain: a picture that is cut anywhere, has a segment or marker that is broken,
 //! missing or out of order, or codes fewer or more blocks than its size needs. What no reader can tell:
