@@ -55,7 +55,7 @@ pub fn run(
         let glance = camera.newest(GLANCE);
         let now = Instant::now();
         match glance {
-            camera::Seen::Frame(shot) => {
+            camera::Glance::Frame(shot) => {
                 pace.frame();
                 last = Some(Arc::clone(&shot.frame));
                 if matches!(camera.state(), CameraState::Frozen | CameraState::Black) {
@@ -87,7 +87,7 @@ pub fn run(
                     });
                 }
             }
-            camera::Seen::State(state) => {
+            camera::Glance::State(state) => {
                 let (word, words) = named(&state);
                 report(&mut events, &camera_event(word, words))?;
                 let is_up = matches!(state, CameraState::Live { .. } | CameraState::Opened { .. });
@@ -96,10 +96,10 @@ pub fn run(
                 }
                 live.turn(Input::Nothing, now)?;
             }
-            camera::Seen::Nothing => {
+            camera::Glance::Nothing => {
                 live.turn(Input::Nothing, now)?;
             }
-            camera::Seen::Ended => {
+            camera::Glance::Ended => {
                 report(
                     &mut events,
                     &camera_event("ended", camera.name().to_owned()),

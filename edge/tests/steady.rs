@@ -169,11 +169,11 @@ fn from_camera(clip: &[u8], roi: Option<Roi>) -> Vec<Finding> {
     measured(&mut live, |live| {
         loop {
             match camera.newest(Duration::ZERO) {
-                camera::Seen::Frame(shot) => {
+                camera::Glance::Frame(shot) => {
                     return turn(live, &shot.frame, shot.decoding);
                 }
-                camera::Seen::Ended => return None,
-                camera::Seen::State(_) | camera::Seen::Nothing => {}
+                camera::Glance::Ended => return None,
+                camera::Glance::State(_) | camera::Glance::Nothing => {}
             }
         }
     })

@@ -15,10 +15,15 @@ use onelook_edge::gallery::Gallery;
 use onelook_edge::gallery::decide;
 use onelook_edge::model::{self, Model};
 use onelook_edge::picture::frame::Frame;
+use onelook_edge::picture::jpeg;
 use onelook_edge::screen::overlay::Canvas;
 use onelook_edge::vision::locate;
 use onelook_edge::vision::preprocess::{self, CutMemory, Patch};
 use onelook_edge::vision::quality::{self, JudgeMemory};
+use zune_jpeg::JpegDecoder;
+use zune_jpeg::zune_core::bytestream::ZCursor;
+use zune_jpeg::zune_core::colorspace::ColorSpace;
+use zune_jpeg::zune_core::options::DecoderOptions;
 
 #[global_allocator]
 static ALLOCATIONS: AllocProfiler = AllocProfiler::system();
@@ -131,6 +136,29 @@ fn a_decode_mjpeg(bencher: Bencher, light: &str) {
             .frame
             .read_jpeg(black_box(jpeg), "frame", true)
             .unwrap()
+    });
+}
+
+/// The walk that shows whether a picture is whole, without its luma: a part of `a_decode_mjpeg`.
+#[divan::bench(args = LIGHTS)]
+fn a_outline_alone(bencher: Bencher, light: &str) {
+    let Journey { jpeg, .. } = &Journey::in_light(light);
+    bencher.bench_local(|| jpeg::outline(black_box(jpeg)).unwrap());
+}
+
+/// What `a_decode_mjpeg` would be with another decoder: the same walk, then zune-jpeg's luma.
+#[divan::bench(args = LIGHTS)]
+fn a_outline_and_zune_luma(bencher: Bencher, light: &str) {
+    let Journey { jpeg, .. } = &Journey::in_light(light);
+    let mut levels = vec![0; 640 * 480];
+    bencher.bench_local(|| {
+        let outline = jpeg::outline(black_box(jpeg)).unwrap();
+        let options = DecoderOptions::default()
+            .set_strict_mode(true)
+            .jpeg_set_out_colorspace(ColorSpace::Luma);
+        JpegDecoder::new_with_options(ZCursor::new(&jpeg[..outline.bytes]), options)
+            .decode_into(&mut levels)
+            .unwrap();
     });
 }
 

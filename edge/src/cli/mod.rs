@@ -20,6 +20,7 @@ use bench::encoder::{self, Runtime};
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::cli::open::Common;
+use crate::kernel;
 use crate::model;
 
 const REJECTED: u8 = 1;
@@ -116,6 +117,10 @@ fn is_broken_pipe(failure: &Failure) -> bool {
 }
 
 fn dispatch(Cli { command, common }: Cli, out: &mut dyn Write) -> Result<ExitCode, Failure> {
+    // A wrong name of kernels is refused before anything is done; `doctor` finds it among the others.
+    if !matches!(command, Command::Doctor | Command::Completions { .. }) {
+        kernel::chosen()?;
+    }
     match command {
         Command::Demo { out: folder } => demo::run(folder, &common, out),
         Command::Run(args) => run::run(&args, &common, out),

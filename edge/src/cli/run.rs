@@ -13,7 +13,7 @@ use std::time::Duration;
 use clap::Args;
 
 use crate::camera::{self, Source, Wanted};
-use crate::cli::open::Common;
+use crate::cli::open::{Common, warn};
 use crate::cli::{FAILED, Failure};
 use crate::control::button::Button;
 use crate::control::keys::Keys;
@@ -128,7 +128,13 @@ pub(super) fn run(
     let stop = end_on_signal()?;
     let mut camera = camera::open(source, &wanted)?;
     let is_stdin = matches!(source, Source::MjpegStdin | Source::Y4mStdin);
-    let _keys = (!is_stdin).then(|| Keys::listen(sender)).flatten();
+    let _keys = match is_stdin {
+        true => None,
+        false => Keys::listen(sender).unwrap_or_else(|error| {
+            warn(&error);
+            None
+        }),
+    };
     let ended = run::run(
         &mut live,
         &mut camera,

@@ -1,4 +1,4 @@
-//! Keys of the terminal as commands for the running loop; what came of them is told on standard error.
+//! Keys of the terminal as commands for the running loop; what came of them is written to standard error.
 //! Knows the terminal: nothing of frames, models or galleries.
 
 use std::io::{self, BufRead, IsTerminal, Read, Write};
@@ -15,6 +15,11 @@ use crate::device::command::{Command, Request};
 pub const HELP: &str = "keys: e enroll, y confirm, u undo, n not this, l list, s status, q quit, \
                         : a command such as `enroll my mug` or `rename class-1 cup`";
 
+/// The system has no thread to read keys.
+#[derive(Debug, thiserror::Error)]
+#[error("no thread to read keys: {0}; commands go through --control")]
+pub struct KeysError(io::Error);
+
 /// The terminal, giving every key at once; as it was before when this is dropped.
 pub struct Keys {
     before: Termios,
@@ -22,29 +27,36 @@ pub struct Keys {
 
 impl Keys {
     /// Sends what is typed to `commands`; `None` where standard input is no terminal.
-    pub fn listen(commands: SyncSender<Request>) -> Option<Self> {
+    ///
+    /// # Errors
+    /// The system has no thread to read them; the terminal is then as it was.
+    pub fn listen(commands: SyncSender<Request>) -> Result<Option<Self>, KeysError> {
         let stdin = io::stdin();
         if !stdin.is_terminal() {
-            return None;
+            return Ok(None);
         }
-        let before = tcgetattr(&stdin).ok()?;
+        let Ok(before) = tcgetattr(&stdin) else {
+            return Ok(None);
+        };
         let mut now = before.clone();
         // Ctrl-C stays what it is.
         now.local_modes -= LocalModes::ICANON | LocalModes::ECHO;
-        tcsetattr(&stdin, OptionalActions::Now, &now).ok()?;
-        // A terminal that shows nothing still gives keys.
-        let _ = writeln!(io::stderr(), "{HELP}");
-        let keys = Self { before };
-        // Without a terminal there are no more keys, and the loop goes on.
-        let type_away = move || type_away(io::stdin().lock(), &mut io::stderr(), &commands);
-        let thread = thread::Builder::new().name("keys".to_owned());
-        match thread.spawn(type_away) {
-            Ok(_) => Some(keys),
-            Err(error) => {
-                let _ = writeln!(io::stderr(), "warning: no keys: no thread ({error})");
-                None
-            }
+        if tcsetattr(&stdin, OptionalActions::Now, &now).is_err() {
+            return Ok(None);
         }
+        // Made before the thread: dropped, it puts the terminal back.
+        let keys = Self { before };
+        let read = move || {
+            let mut errors = io::stderr();
+            // Without a terminal there are no more keys, and the loop goes on.
+            let _ = writeln!(errors, "{HELP}")
+                .and_then(|()| read_keys(io::stdin().lock(), &mut errors, &commands));
+        };
+        thread::Builder::new()
+            .name("keys".to_owned())
+            .spawn(read)
+            .map_err(KeysError)?;
+        Ok(Some(keys))
     }
 }
 
@@ -55,7 +67,7 @@ impl Drop for Keys {
     }
 }
 
-fn type_away(
+fn read_keys(
     mut keys: impl BufRead,
     out: &mut impl Write,
     commands: &SyncSender<Request>,
@@ -85,7 +97,7 @@ fn type_away(
                 continue;
             }
         };
-        writeln!(out, "{}", told(command, commands))?;
+        writeln!(out, "{}", answer(command, commands))?;
     }
 }
 
@@ -124,7 +136,7 @@ fn typed_line(keys: &mut impl Read, out: &mut impl Write) -> io::Result<Option<S
 }
 
 /// What came of a command, for people.
-fn told(command: Result<Command, CommandError>, commands: &SyncSender<Request>) -> String {
+fn answer(command: Result<Command, CommandError>, commands: &SyncSender<Request>) -> String {
     match command {
         Ok(command) => match socket::ask(command, commands) {
             Ok(answer) => serde_json::to_string(&answer).unwrap_or_default(),
@@ -152,7 +164,7 @@ mod tests {
             all
         });
         let mut out = Vec::new();
-        type_away(keys, &mut out, &sender).unwrap();
+        read_keys(keys, &mut out, &sender).unwrap();
         drop(sender);
         (loop_.join().unwrap(), String::from_utf8(out).unwrap())
     }

@@ -2,5 +2,6 @@
 
 pub mod button;
 pub mod command;
+pub mod gpio;
 pub mod keys;
 pub mod socket;

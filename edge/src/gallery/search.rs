@@ -17,7 +17,7 @@ use std::thread;
 
 use crate::gallery::head::Head;
 use crate::kernel::{
-    Isa,
+    self, Isa,
     sad::{self, sad},
 };
 
@@ -86,7 +86,8 @@ impl NearestTwo {
 
 impl Index {
     /// Codes every class, given in order as its mean embedding and the largest distance of one of its
-    /// templates to that. `None` where an alpha is below 0: then no bound holds.
+    /// templates to that. `None` where an alpha is below 0: then no bound holds; and where
+    /// [`kernel::chosen`] refuses, which programs do before.
     ///
     /// # Panics
     /// If an embedding has another length than `head.alpha`.
@@ -98,6 +99,7 @@ impl Index {
         if !head.alpha.iter().all(|alpha| *alpha >= 0.0) {
             return None;
         }
+        let isa = kernel::chosen().ok()?;
         let mut ranges = vec![[f32::INFINITY, f32::NEG_INFINITY]; head.alpha.len()];
         let mut fitted_to = 0;
         for (mean, _) in classes.clone() {
@@ -124,8 +126,7 @@ impl Index {
         let mut index = Self {
             head: head.clone(),
             threads,
-            // Who asks for one that is not here is told when the model is opened.
-            isa: Isa::chosen().unwrap_or(Isa::Scalar),
+            isa,
             step,
             width: dims.len().max(1).next_multiple_of(sad::LANES),
             rows: Vec::new(),

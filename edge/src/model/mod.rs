@@ -20,7 +20,7 @@ use tract_onnx::prelude::*;
 use crate::gallery::decide::TailPoint;
 use crate::gallery::head::Head;
 use crate::kernel::conv::Layer;
-use crate::kernel::{Isa, NoSuchKernel};
+use crate::kernel::{self, Isa, NoSuchKernel};
 use crate::vision::preprocess::{InputSpec, Patch};
 use plan::Plan;
 
@@ -352,7 +352,7 @@ impl Model {
         };
         let plan = |isa| Plan::new(isa, &graph, INPUT, &card.input, OUTPUT);
         let plan = match engine {
-            None => plan(Isa::chosen()?).ok(),
+            None => plan(kernel::chosen()?).ok(),
             Some(Engine::Kernels(isa)) => Some(plan(isa).map_err(unrunnable)?),
             Some(Engine::Tract) => None,
         };
@@ -519,10 +519,12 @@ fn identity(card: &str, graph: &[u8]) -> String {
     hash.update(card);
     hash.update([0]);
     hash.update(graph);
-    hash.finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hex(&hash.finalize())
+}
+
+/// `bytes` in hexadecimal digits, as ids and hashes are written.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The bytes of a model file; one that is too large is cut where [`Model::from_bytes`] refuses it.
@@ -740,7 +742,7 @@ mod tests {
                 });
                 all.collect()
             };
-            let expected = embedded(&on(Engine::Kernels(Isa::Scalar)));
+            let expected = embedded(&on(Engine::Kernels(Isa::SCALAR)));
             for isa in Isa::here() {
                 assert_eq!(embedded(&on(Engine::Kernels(isa))), expected, "{isa}");
             }
@@ -774,7 +776,7 @@ mod tests {
         assert_eq!(other.engine(), Engine::Tract);
         let patch = &patches(&whole.card().input)[0];
         assert_eq!(other.embed(patch).unwrap(), whole.embed(patch).unwrap());
-        let refused = Model::on(Engine::Kernels(Isa::Scalar), bytes, "other");
+        let refused = Model::on(Engine::Kernels(Isa::SCALAR), bytes, "other");
         let refused = refused.err().unwrap().to_string();
         assert!(refused.contains("Neg where Flatten should be"), "{refused}");
     }

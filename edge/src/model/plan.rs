@@ -39,7 +39,7 @@ pub struct Plan {
 pub struct Scratch {
     /// What goes into the first layer, then what comes out of each.
     planes: Vec<Plane>,
-    within: conv::Scratch,
+    within: conv::LayerMemory,
     embedding: Vec<f32>,
 }
 
@@ -188,7 +188,7 @@ impl Plan {
             .chain(self.layers.iter().map(Layer::output));
         Scratch {
             planes: planes.collect(),
-            within: conv::Scratch::default(),
+            within: conv::LayerMemory::default(),
             embedding: vec![0.0; self.dims()],
         }
     }

@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::picture::frame::EXTENSIONS;
+use crate::picture::decode::is_picture_name;
 
 /// A folder that holds no picture, or cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -27,7 +27,11 @@ pub fn pictures(paths: &[PathBuf]) -> Result<Vec<PathBuf>, FolderError> {
             continue;
         }
         let before = found.len();
-        found.extend(entries(path)?.into_iter().filter(|entry| is_picture(entry)));
+        found.extend(
+            entries(path)?
+                .into_iter()
+                .filter(|entry| is_picture_name(entry)),
+        );
         if found.len() == before {
             return Err(FolderError::NoPictures(path.clone()));
         }
@@ -51,9 +55,4 @@ pub fn entries(folder: &Path) -> Result<Vec<PathBuf>, FolderError> {
         .map_err(unreadable)?;
     entries.sort();
     Ok(entries)
-}
-
-fn is_picture(path: &Path) -> bool {
-    let extension = path.extension().and_then(|extension| extension.to_str());
-    extension.is_some_and(|e| EXTENSIONS.iter().any(|known| e.eq_ignore_ascii_case(known)))
 }

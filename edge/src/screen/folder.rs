@@ -1,4 +1,4 @@
-//! A folder of numbered PNGs, each whole or not at all, and never more than so many.
+//! A folder of numbered PNGs, each whole or not at all, and never more than the limit.
 
 use std::collections::VecDeque;
 use std::fs;

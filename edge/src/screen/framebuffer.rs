@@ -169,7 +169,7 @@ impl Place for Framebuffer {
 
     fn end(&mut self) {
         self.bytes.fill(0);
-        // The program ends: there is nobody left to tell.
+        // The program ends: there is no one left to report to.
         let _ = self.write();
     }
 }

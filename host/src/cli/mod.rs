@@ -299,6 +299,7 @@ fn is_broken_pipe(failure: &Failure) -> bool {
 }
 
 fn run(cli: Cli, out: &mut dyn Write) -> Result<ExitCode, Failure> {
+    onelook_edge::kernel::chosen()?;
     match cli.command {
         Command::Train(args) => train_command(args),
         Command::Eval(args) => eval_command(args, out),

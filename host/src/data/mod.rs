@@ -26,10 +26,10 @@ use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::thread;
 
+use onelook_edge::picture::decode::EXTENSIONS;
 use onelook_edge::picture::frame::{Frame, MAX_FILE_BYTES};
 use zip::ZipArchive;
 
-const EXTENSIONS: [&str; 7] = ["png", "jpg", "jpeg", "bmp", "pgm", "ppm", "pnm"];
 const RUN_LABELS: &str = "class_labels.txt";
 
 /// Labelled pictures. No group, class or list of pictures in it is empty, however it was split,

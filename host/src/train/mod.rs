@@ -222,7 +222,7 @@ pub fn run_data(mut data: Dataset, recipe: &Recipe, seed: u64) -> RunData {
     RunData {
         train,
         validation,
-        sha256: hex(&hash.finalize()),
+        sha256: onelook_edge::model::hex(&hash.finalize()),
     }
 }
 
@@ -1217,9 +1217,4 @@ fn file_error(path: &Path) -> impl Fn(std::io::Error) -> TrainError + use<> {
 
 fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), TrainError> {
     onelook_edge::whole::write(path, bytes).map_err(file_error(path))
-}
-
-/// Lower-case hexadecimal.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

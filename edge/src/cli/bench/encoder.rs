@@ -166,7 +166,7 @@ pub fn run(
     let mut refusals = Vec::new();
     let kernels = model.layers().map_or(Vec::new(), |_| {
         // The scalar twin is there to define, not to compete.
-        let others = Isa::here().filter(|isa| *isa != Isa::Scalar);
+        let others = Isa::here().filter(|isa| *isa != Isa::SCALAR);
         let others = others.map(Engine::Kernels);
         let others = others.filter(|engine| model.engine() != *engine);
         let others = others.map(Runtime::Own);
@@ -300,7 +300,7 @@ struct Convolution<'a> {
     layer: &'a Layer,
     from: Plane,
     to: Plane,
-    memory: conv::Scratch,
+    memory: conv::LayerMemory,
     /// Seconds a run.
     times: Vec<f64>,
 }
@@ -314,7 +314,7 @@ impl<'a> Convolution<'a> {
             layer,
             from: layer.input(),
             to: layer.output(),
-            memory: conv::Scratch::default(),
+            memory: conv::LayerMemory::default(),
             times: Vec::new(),
         }
     }
@@ -355,7 +355,7 @@ impl<'a> Convolution<'a> {
 fn gemms(model: &Model, against: &[Runtime], threads: usize) -> Result<Vec<Product>, Failure> {
     let mut gemms = Vec::new();
     for isa in Isa::here() {
-        let mut gemm = Gemm::new(isa)?;
+        let mut gemm = Gemm::new(isa);
         gemms.push(Product {
             runtime: Runtime::Own(Engine::Kernels(isa)),
             precision: Precision::Int8,

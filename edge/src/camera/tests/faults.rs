@@ -86,9 +86,9 @@ fn all_frames(camera: &mut Camera) -> Vec<Shot> {
     let until = Instant::now() + Duration::from_secs(60);
     while Instant::now() < until {
         match camera.newest(Duration::from_millis(100)) {
-            Seen::Frame(shot) => shots.push(shot),
-            Seen::Ended => return shots,
-            Seen::State(_) | Seen::Nothing => {}
+            Glance::Frame(shot) => shots.push(shot),
+            Glance::Ended => return shots,
+            Glance::State(_) | Glance::Nothing => {}
         }
     }
     panic!("no end; {:?}, {:?}", camera.state(), camera.counts());
@@ -103,10 +103,10 @@ fn until(
     let limit = Instant::now() + Duration::from_secs(30);
     while Instant::now() < limit {
         match camera.newest(Duration::from_millis(50)) {
-            Seen::State(state) if asked(&state) => return state,
-            Seen::Frame(shot) => shots.push(shot),
-            Seen::Ended => panic!("ended; {:?}, {:?}", camera.state(), camera.counts()),
-            Seen::State(_) | Seen::Nothing => {}
+            Glance::State(state) if asked(&state) => return state,
+            Glance::Frame(shot) => shots.push(shot),
+            Glance::Ended => panic!("ended; {:?}, {:?}", camera.state(), camera.counts()),
+            Glance::State(_) | Glance::Nothing => {}
         }
     }
     panic!("not seen; {:?}, {:?}", camera.state(), camera.counts());
@@ -203,10 +203,10 @@ fn with_a_fault(picture: &[u8], dice: &mut Dice) -> (usize, Vec<u8>) {
 #[test]
 fn of_100_000_faulty_pictures_not_one_is_shown() {
     let fixtures: [&[u8]; 4] = [
-        include_bytes!("../../tests/fixtures/420-restarts.jpg"),
-        include_bytes!("../../tests/fixtures/422.jpg"),
-        include_bytes!("../../tests/fixtures/444-optimised.jpg"),
-        include_bytes!("../../tests/fixtures/grey.jpg"),
+        include_bytes!("../../../tests/fixtures/420-restarts.jpg"),
+        include_bytes!("../../../tests/fixtures/422.jpg"),
+        include_bytes!("../../../tests/fixtures/444-optimised.jpg"),
+        include_bytes!("../../../tests/fixtures/grey.jpg"),
     ];
     let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
     let (mut faulty, mut shown) = (0u64, 0);
@@ -242,7 +242,7 @@ fn of_100_000_faulty_pictures_not_one_is_shown() {
         let pictures = Box::new(
             pictures
                 .into_iter()
-                .map(|bytes| Ok(Coded::Jpeg(Arc::new(bytes)))),
+                .map(|bytes| Ok(CodedPicture::Jpeg(Arc::new(bytes)))),
         );
         let apart = files::InOrder::new("apart".to_owned(), Sizes::Steady, pictures);
         let mut apart = Camera::new("apart".to_owned(), Feed::InOrder(apart), false, &wanted);
@@ -275,8 +275,8 @@ fn of_100_000_faulty_pictures_not_one_is_shown() {
 #[test]
 fn whatever_changes_inside_nothing_panics_and_every_frame_has_the_size_of_the_stream() {
     let whole = [
-        include_bytes!("../../tests/fixtures/420-restarts.jpg").to_vec(),
-        include_bytes!("../../tests/fixtures/444-optimised.jpg").to_vec(),
+        include_bytes!("../../../tests/fixtures/420-restarts.jpg").to_vec(),
+        include_bytes!("../../../tests/fixtures/444-optimised.jpg").to_vec(),
     ];
     let good = whole
         .each_ref()
@@ -377,7 +377,7 @@ fn a_clip_and_a_folder_play_every_frame_in_order_and_begin_again_if_told_to() {
             ..Wanted::default()
         };
         let mut camera = open(&source, &looped).unwrap();
-        let frames = (0..100).filter(|_| matches!(camera.newest(Duration::ZERO), Seen::Frame(_)));
+        let frames = (0..100).filter(|_| matches!(camera.newest(Duration::ZERO), Glance::Frame(_)));
         // Each of another size is a change of state.
         assert!(frames.count() > 40, "{path:?}");
     }
@@ -480,7 +480,7 @@ fn standard_input_may_be_silent_and_ends_when_it_ends() {
             .last_damage()
             .is_some_and(|why| why.contains("cut off"))
     );
-    assert!(matches!(camera.newest(Duration::ZERO), Seen::Ended));
+    assert!(matches!(camera.newest(Duration::ZERO), Glance::Ended));
 }
 
 #[test]
@@ -655,12 +655,12 @@ fn a_size_that_changes_in_mid_stream_is_reported_and_a_single_odd_one_skipped() 
     let mut seen = Vec::new();
     loop {
         match camera.newest(Duration::from_millis(10)) {
-            Seen::Frame(shot) => seen.push(format!("{}", shot.sequence)),
-            Seen::State(CameraState::Live { width, height }) => {
+            Glance::Frame(shot) => seen.push(format!("{}", shot.sequence)),
+            Glance::State(CameraState::Live { width, height }) => {
                 seen.push(format!("{width}x{height}"))
             }
-            Seen::State(_) | Seen::Nothing => {}
-            Seen::Ended => break,
+            Glance::State(_) | Glance::Nothing => {}
+            Glance::Ended => break,
         }
     }
     assert_eq!(seen, ["48x32", "0", "1", "3", "64x40", "4", "5", "6"]);
