@@ -6,11 +6,10 @@
 //! another model, stays as it was found. A change reads and writes only what it concerns, however
 //! large the gallery; crops are read where they are asked for.
 
-mod format1;
 mod pages;
 
 use std::fs::{self, File, TryLockError};
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -462,7 +461,7 @@ impl Store {
                 file.try_lock_shared()
             };
             match locked {
-                // One of the first format may have been replaced while we waited.
+                // Another file may have taken its place while we waited.
                 Ok(()) if self.is_at_path(&file) => return Ok(Some(file)),
                 Ok(()) => {}
                 Err(TryLockError::WouldBlock) if started.elapsed() < PATIENCE => {
@@ -486,51 +485,36 @@ impl Store {
         }
     }
 
-    /// Whether it is of the first format.
-    fn is_format1(&self, file: &mut File) -> Result<bool, StoreError> {
-        let mut start = Vec::new();
-        file.take(pages::MAGIC.len() as u64)
-            .read_to_end(&mut start)
-            .map_err(|error| self.file_error(error))?;
+    /// Refuses a file that does not begin as a gallery of this format.
+    fn check_magic(&self, file: &File) -> Result<(), StoreError> {
+        let start = start_of(file, pages::MAGIC.len()).map_err(|error| self.file_error(error))?;
         if start == pages::MAGIC {
-            return Ok(false);
-        }
-        if start.starts_with(&format1::MAGIC) {
-            return Ok(true);
+            return Ok(());
         }
         Err(self.damaged("it does not begin as one"))
     }
 
     fn read(&self, with_crops: bool) -> Result<Option<Contents>, StoreError> {
-        let Some(mut file) = self.open(false)? else {
+        let Some(file) = self.open(false)? else {
             *self.known() = None;
             return Ok(None);
         };
         *self.known() = Some(header(&file).map_err(|error| self.file_error(error))?);
-        let old = self.is_format1(&mut file)?;
-        self.read_file(file, old, with_crops).map(Some)
+        self.check_magic(&file)?;
+        self.read_file(file, with_crops).map(Some)
     }
 
-    fn read_file(&self, file: File, old: bool, with_crops: bool) -> Result<Contents, StoreError> {
-        let pages = if old {
-            Pages::bare(file)
-        } else {
-            Pages::sealed(file)
-        };
-        let pages = pages.map_err(|error| self.error(error.into()))?;
+    fn read_file(&self, file: File, with_crops: bool) -> Result<Contents, StoreError> {
+        let pages = Pages::new(file).map_err(|error| self.error(error.into()))?;
         let rows = self.guarded(|| {
             let database = Builder::new()
                 .set_cache_size(CACHE_BYTES)
                 // Whoever reads all wants to know that it is all.
                 .set_check_integrity_on_open(with_crops)
                 .create_with_backend(pages)?;
-            if old {
-                format1::read(&database, with_crops)
-            } else {
-                rows(&database, with_crops)
-            }
+            rows(&database, with_crops)
         })?;
-        if rows.format.as_deref() != Some(if old { "1" } else { FORMAT }) {
+        if rows.format.as_deref() != Some(FORMAT) {
             return Err(self.damaged("it is of another kind or version"));
         }
         let model_id = rows
@@ -550,20 +534,6 @@ impl Store {
 
     /// A whole new file, moved into place when it is done.
     fn create(&self, model_id: &str, templates: &[Template]) -> Result<(), StoreError> {
-        let temp = self.fill(model_id, templates)?;
-        let after = header(temp.as_file()).map_err(|error| self.file_error(error))?;
-        temp.persist_noclobber(&self.path)
-            .map_err(|failed| self.file_error(failed.error))?;
-        self.changed_here(None, after);
-        self.sync_folder()
-    }
-
-    /// A new file beside the gallery's.
-    fn fill(
-        &self,
-        model_id: &str,
-        templates: &[Template],
-    ) -> Result<tempfile::NamedTempFile, StoreError> {
         let file_error = |error| self.file_error(error);
         fs::create_dir_all(self.folder()).map_err(file_error)?;
         let temp = tempfile::Builder::new()
@@ -571,7 +541,7 @@ impl Store {
             .tempfile_in(self.folder())
             .map_err(file_error)?;
         let file = temp.as_file().try_clone().map_err(file_error)?;
-        let pages = Pages::sealed(file).map_err(file_error)?;
+        let pages = Pages::new(file).map_err(file_error)?;
         self.guarded(|| {
             let database = Builder::new()
                 .set_cache_size(CACHE_BYTES)
@@ -589,7 +559,11 @@ impl Store {
         })?;
         pages.write_out().map_err(file_error)?;
         temp.as_file().sync_all().map_err(file_error)?;
-        Ok(temp)
+        let after = header(temp.as_file()).map_err(file_error)?;
+        temp.persist_noclobber(&self.path)
+            .map_err(|failed| file_error(failed.error))?;
+        self.changed_here(None, after);
+        self.sync_folder()
     }
 
     fn folder(&self) -> &Path {
@@ -606,20 +580,6 @@ impl Store {
             .map_err(|error| self.file_error(error))
     }
 
-    /// Puts a gallery of the present format in the place of a locked one of the first.
-    fn renew(&self, old: &File, model_id: &str) -> Result<(), StoreError> {
-        let file_error = |error| self.file_error(error);
-        let view = old.try_clone().map_err(file_error)?;
-        let contents = self.read_file(view, true, true)?;
-        self.check_model(&contents.model_id, model_id)?;
-        let temp = self.fill(model_id, &contents.templates)?;
-        old.metadata()
-            .and_then(|metadata| temp.as_file().set_permissions(metadata.permissions()))
-            .and_then(|()| Ok(temp.persist(&self.path)?))
-            .map_err(file_error)?;
-        self.sync_folder()
-    }
-
     /// One transaction on a gallery of this model. It reads what it touches and no more; a page that
     /// does not hold, or an error of `what`, leaves every byte as it was.
     fn change<T>(
@@ -628,16 +588,13 @@ impl Store {
         what: impl Fn(&WriteTransaction) -> Result<Result<T, StoreError>, redb::Error>,
     ) -> Result<T, StoreError> {
         let missing = || self.file_error(ErrorKind::NotFound.into());
-        let mut file = self.open(true)?.ok_or_else(missing)?;
+        let file = self.open(true)?.ok_or_else(missing)?;
         let file_error = |error| self.file_error(error);
         let before = header(&file).map_err(file_error)?;
-        while self.is_format1(&mut file)? {
-            self.renew(&file, model_id)?;
-            file = self.open(true)?.ok_or_else(missing)?;
-        }
+        self.check_magic(&file)?;
         // Locked until both are closed.
         let same_file = file.try_clone().map_err(file_error)?;
-        let pages = Pages::sealed(file).map_err(|error| self.error(error.into()))?;
+        let pages = Pages::new(file).map_err(|error| self.error(error.into()))?;
         let done = self.guarded(|| {
             let database = Builder::new()
                 .set_cache_size(CACHE_BYTES)
@@ -670,10 +627,15 @@ impl Store {
 
 /// What a file begins with.
 fn header(file: &File) -> io::Result<Vec<u8>> {
-    let mut header = vec![0; HEADER_BYTES];
-    let length = file.read_at(&mut header, 0)?;
-    header.truncate(length);
-    Ok(header)
+    start_of(file, HEADER_BYTES)
+}
+
+/// The first `length` bytes of a file, or as many as it has.
+fn start_of(file: &File, length: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; length];
+    let length = file.read_at(&mut bytes, 0)?;
+    bytes.truncate(length);
+    Ok(bytes)
 }
 
 /// What the tables hold.
@@ -1024,65 +986,6 @@ mod tests {
             (names.len(), &*names[8], &*names[2000]),
             (2001, "seven", "late")
         );
-    }
-
-    /// As the version before wrote it.
-    fn format1(path: &Path, templates: &[Template]) {
-        let seal = |number: u64, mut bytes: Vec<u8>| {
-            let hash = <sha2::Sha256 as sha2::Digest>::new_with_prefix(number.to_le_bytes());
-            let hash = sha2::Digest::finalize(sha2::Digest::chain_update(hash, &bytes));
-            bytes.extend(&hash[..8]);
-            bytes
-        };
-        let database = Database::create(path).unwrap();
-        let transaction = database.begin_write().unwrap();
-        let table = TableDefinition::<&str, &str>::new("meta");
-        let mut meta = transaction.open_table(table).unwrap();
-        meta.insert("format", "1").unwrap();
-        meta.insert("model", "m1").unwrap();
-        drop(meta);
-        for (number, template) in (0..).zip(templates) {
-            let mut record = (template.name.len() as u16).to_le_bytes().to_vec();
-            record.extend(template.name.as_bytes());
-            record.extend(template.embedding.iter().flat_map(|v| v.to_le_bytes()));
-            for (name, record) in [("templates", record), ("crops", template.crop_png.clone())] {
-                let table = TableDefinition::<u64, &[u8]>::new(name);
-                let mut table = transaction.open_table(table).unwrap();
-                table
-                    .insert(number, seal(number, record).as_slice())
-                    .unwrap();
-            }
-        }
-        transaction.commit().unwrap();
-    }
-
-    #[test]
-    fn a_gallery_of_the_first_format_is_read_as_it_is_and_renewed_by_the_first_change() {
-        let folder = tempfile::tempdir().unwrap();
-        let store = Store::at(folder.path().join("g.redb"));
-        let mut right = vec![template("b", 1.0), template("a", 2.0), template("b", 3.0)];
-        format1(store.path(), &right);
-        let before = fs::read(store.path()).unwrap();
-        assert_eq!(store.contents().unwrap().unwrap().templates, right);
-        assert_eq!(store.gallery("m1", 2).unwrap().len(), 2);
-        let other = store.enroll("m2", &right[..1]);
-        assert!(matches!(other, Err(StoreError::OtherModel { .. })));
-        assert!(fs::read(store.path()).unwrap() == before);
-        // Damaged, it stays what it is.
-        let mut bytes = before.clone();
-        let crop = before.windows(9).position(|nine| nine == [3; 9]).unwrap();
-        bytes[crop] ^= 1;
-        fs::write(store.path(), &bytes).unwrap();
-        let damaged = store.enroll("m1", &right[..1]);
-        assert!(matches!(damaged, Err(StoreError::Damaged { .. })));
-        assert!(fs::read(store.path()).unwrap() == bytes);
-
-        fs::write(store.path(), &before).unwrap();
-        store.enroll("m1", &[template("c", 4.0)]).unwrap();
-        right.push(template("c", 4.0));
-        assert_eq!(store.contents().unwrap().unwrap().templates, right);
-        assert!(fs::read(store.path()).unwrap().starts_with(&pages::MAGIC));
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 
     #[test]
