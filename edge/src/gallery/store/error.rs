@@ -1,0 +1,141 @@
+//! Why a gallery cannot be read or changed. Each error names the gallery and the way out. Knows what redb and
+//! the system say: nothing of what was asked for.
+
+use std::io::{self, ErrorKind};
+use std::path::PathBuf;
+
+use super::Store;
+
+/// Why a gallery cannot be read or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The system refused.
+    #[error("{path:?}: {source}; see to the disk or its permissions, then try again")]
+    File {
+        /// The gallery.
+        path: PathBuf,
+        /// What the system said; a full disk among it.
+        source: io::Error,
+    },
+    /// Enrolled with another model.
+    #[error(
+        "{path:?}: enrolled with model {}, but {} is loaded; load that model, or move the gallery \
+         to this one with `gallery reembed`",
+        short(found),
+        short(loaded)
+    )]
+    OtherModel {
+        /// The gallery.
+        path: PathBuf,
+        /// The id of the model that it was enrolled with.
+        found: String,
+        /// The id of the one that is loaded.
+        loaded: String,
+    },
+    /// No gallery, or one that does not hold together.
+    #[error(
+        "{path:?}: not a gallery, or damaged ({reason}); it was left as it is: restore a copy, or \
+         name another file with --gallery and enroll again"
+    )]
+    Damaged {
+        /// The gallery.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Another program holds it.
+    #[error("{path:?}: in use by another program; end that one, or name another gallery")]
+    Busy {
+        /// The gallery.
+        path: PathBuf,
+    },
+    /// No such class.
+    #[error("{path:?}: no class {name:?}; see `gallery list`")]
+    NoSuchClass {
+        /// The gallery.
+        path: PathBuf,
+        /// What was asked for.
+        name: String,
+    },
+    /// The class is there already.
+    #[error("{path:?}: a class {name:?} is there already; remove it first, or take another name")]
+    ClassExists {
+        /// The gallery.
+        path: PathBuf,
+        /// What was asked for.
+        name: String,
+    },
+    /// Somebody else changed it while it was being moved.
+    #[error("{path:?}: was changed meanwhile; run the same command again")]
+    Changed {
+        /// The gallery.
+        path: PathBuf,
+    },
+    /// A name that cannot be shown, or be that of a folder.
+    #[error("{name:?}: not a name for a class: {reason}")]
+    BadName {
+        /// What was asked for.
+        name: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+}
+
+fn short(id: &str) -> &str {
+    id.get(..12).unwrap_or(id)
+}
+
+impl Store {
+    pub(super) fn no_such_class(&self, name: &str) -> StoreError {
+        StoreError::NoSuchClass {
+            path: self.path.clone(),
+            name: name.to_owned(),
+        }
+    }
+
+    pub(super) fn class_exists(&self, name: &str) -> StoreError {
+        StoreError::ClassExists {
+            path: self.path.clone(),
+            name: name.to_owned(),
+        }
+    }
+
+    pub(super) fn check_model(&self, found: &str, loaded: &str) -> Result<(), StoreError> {
+        if found == loaded {
+            return Ok(());
+        }
+        Err(StoreError::OtherModel {
+            path: self.path.clone(),
+            found: found.to_owned(),
+            loaded: loaded.to_owned(),
+        })
+    }
+
+    pub(super) fn file_error(&self, source: io::Error) -> StoreError {
+        StoreError::File {
+            path: self.path.clone(),
+            source,
+        }
+    }
+
+    pub(super) fn damaged(&self, reason: impl ToString) -> StoreError {
+        StoreError::Damaged {
+            path: self.path.clone(),
+            reason: reason.to_string(),
+        }
+    }
+
+    pub(super) fn error(&self, error: redb::Error) -> StoreError {
+        match error {
+            redb::Error::Io(source) => match source.kind() {
+                // What redb says of a file that ends too early.
+                ErrorKind::UnexpectedEof | ErrorKind::InvalidData => self.damaged(source),
+                _ => self.file_error(source),
+            },
+            redb::Error::DatabaseAlreadyOpen => StoreError::Busy {
+                path: self.path.clone(),
+            },
+            other => self.damaged(other),
+        }
+    }
+}
