@@ -23,10 +23,11 @@ use crate::gallery::decide::{self, Decision, FpirError};
 use crate::gallery::head::Head;
 use crate::gallery::store::{self, Store, StoreError, Template};
 use crate::model::{self, Model, ModelError};
+use crate::picture::bounds::Bounds;
 use crate::picture::frame::Frame;
 use crate::picture::pool::Pool;
 use crate::screen::overlay::{Sight, Tone};
-use crate::vision::locate::{self, Bounds, Mark};
+use crate::vision::locate::{self, Mark};
 use crate::vision::preprocess::{self, Patch};
 use crate::vision::quality::{self, Flaw, Quality};
 

@@ -28,7 +28,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use crate::vision::locate::Bounds;
+use crate::picture::bounds::Bounds;
 use crate::vision::quality::Quality;
 
 /// So many events wait for a reader who is slow; later ones are lost, and counted.

@@ -13,8 +13,8 @@ use image::imageops;
 use image::{ImageBuffer, Rgb};
 
 use crate::gallery::decide::Decision;
+use crate::picture::bounds::Bounds;
 use crate::picture::frame::Frame;
-use crate::vision::locate::Bounds;
 
 /// What is drawn over a picture.
 #[derive(Clone, Debug, PartialEq)]

@@ -5,8 +5,9 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
+use crate::picture::bounds::Bounds;
 use crate::picture::frame::Frame;
-use crate::vision::locate::{self, Bounds, Mark};
+use crate::vision::locate::{self, Mark};
 
 /// The input contract of a model: how a picture becomes its input tensor.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -3,8 +3,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::picture::bounds::Bounds;
 use crate::picture::frame::Frame;
-use crate::vision::locate::{Bounds, Mark};
+use crate::vision::locate::Mark;
 use crate::vision::preprocess::{self, Crop, InputSpec, Patch, Scaling};
 
 /// Edges are measured at so many pixels for one of the model's input.
