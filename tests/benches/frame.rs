@@ -21,7 +21,6 @@ use onelook_edge::vision::quality;
 #[global_allocator]
 static ALLOCATIONS: AllocProfiler = AllocProfiler::system();
 
-const MODEL: &[u8] = include_bytes!("../../models/omniglot/model.onnx");
 const CLASSES: usize = 1000;
 const THRESHOLD: f32 = 0.9;
 
@@ -52,7 +51,7 @@ struct Memory {
 
 impl Journey {
     fn in_light(light: &str) -> Self {
-        let model = Model::from_bytes(MODEL, "shipped").unwrap();
+        let model = Model::from_bytes(model::SHIPPED, "shipped").unwrap();
         let is_even = light == LIGHTS[0];
         let frame = Frame::from_fn(640, 480, |x, y| {
             // A sloping stroke that turns back, on paper with grain.

@@ -30,7 +30,7 @@ use crate::event::Events;
 use crate::gallery::Gallery;
 use crate::gallery::decide::{self, Decision, FpirError};
 use crate::gallery::store::{self, Kind, Store, StoreError, Template};
-use crate::model::{self, Model};
+use crate::model::{self, Model, SHIPPED};
 use crate::picture::frame::{EXTENSIONS, Frame};
 use crate::run::{self, RunError};
 use crate::screen::{Screen, Target};
@@ -38,8 +38,6 @@ use crate::vision::preprocess::{self, Blank, InputSpec};
 use crate::whole;
 use bench::encoder::{self, Runtime};
 
-/// The model that ships with the program.
-const SHIPPED: &[u8] = include_bytes!("../../models/omniglot/model.onnx");
 /// The folder of what classes are not, in an exported gallery: no class can be called so.
 const NEGATIVES: &str = ".not";
 /// So many commands wait for the running loop.
