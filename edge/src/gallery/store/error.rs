@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 
 use super::Store;
+use super::tables::FORMAT;
 
 /// Why a gallery cannot be read or changed.
 #[derive(Debug, thiserror::Error)]
@@ -34,14 +35,25 @@ pub enum StoreError {
     },
     /// No gallery, or one that does not hold together.
     #[error(
-        "{path:?}: not a gallery, or damaged ({reason}); it was left as it is: restore a copy, or \
+        "{path:?}: not a gallery, or damaged ({source}); it was left as it is: restore a copy, or \
          name another file with --gallery and enroll again"
     )]
     Damaged {
         /// The gallery.
         path: PathBuf,
         /// What is wrong.
-        reason: String,
+        source: Damage,
+    },
+    /// A gallery that another version of the program wrote.
+    #[error(
+        "{path:?}: a gallery of format {found}, but this program reads format {FORMAT}; it was left as it \
+         is: use the program that wrote it, whose `gallery export` gives pictures to import here"
+    )]
+    OtherFormat {
+        /// The gallery.
+        path: PathBuf,
+        /// The format that it states.
+        found: String,
     },
     /// Another program holds it.
     #[error("{path:?}: in use by another program; end that one, or name another gallery")]
@@ -65,7 +77,7 @@ pub enum StoreError {
         /// What was asked for.
         name: String,
     },
-    /// Somebody else changed it while it was being moved.
+    /// Another program changed it while it was being moved.
     #[error("{path:?}: was changed meanwhile; run the same command again")]
     Changed {
         /// The gallery.
@@ -79,6 +91,35 @@ pub enum StoreError {
         /// What is wrong with it.
         reason: &'static str,
     },
+}
+
+/// What is wrong with a gallery's bytes.
+#[derive(Debug, thiserror::Error)]
+pub enum Damage {
+    /// The first bytes are those of another kind of file.
+    #[error("it does not begin as one")]
+    Beginning,
+    /// A page is cut, or its seal does not hold.
+    #[error(transparent)]
+    Page(io::Error),
+    /// redb cannot read what the pages hold, or a row is none of ours.
+    #[error(transparent)]
+    Tables(Box<redb::Error>),
+    /// Reading made redb panic.
+    #[error("its pages contradict one another")]
+    Contradiction,
+    /// It states no format.
+    #[error("it names no format")]
+    NoFormat,
+    /// It states no model.
+    #[error("it names no model")]
+    NoModel,
+    /// Embeddings must be of one size.
+    #[error("embeddings of two sizes")]
+    TwoSizes,
+    /// Embeddings must be of the size that the model gives.
+    #[error("its embeddings are not of its model")]
+    OtherSize,
 }
 
 fn short(id: &str) -> &str {
@@ -118,10 +159,21 @@ impl Store {
         }
     }
 
-    pub(super) fn damaged(&self, reason: impl ToString) -> StoreError {
+    pub(super) fn damaged(&self, source: Damage) -> StoreError {
         StoreError::Damaged {
             path: self.path.clone(),
-            reason: reason.to_string(),
+            source,
+        }
+    }
+
+    pub(super) fn check_format(&self, found: Option<&str>) -> Result<(), StoreError> {
+        match found {
+            Some(FORMAT) => Ok(()),
+            Some(other) => Err(StoreError::OtherFormat {
+                path: self.path.clone(),
+                found: other.to_owned(),
+            }),
+            None => Err(self.damaged(Damage::NoFormat)),
         }
     }
 
@@ -129,13 +181,15 @@ impl Store {
         match error {
             redb::Error::Io(source) => match source.kind() {
                 // What redb says of a file that ends too early.
-                ErrorKind::UnexpectedEof | ErrorKind::InvalidData => self.damaged(source),
+                ErrorKind::UnexpectedEof | ErrorKind::InvalidData => {
+                    self.damaged(Damage::Page(source))
+                }
                 _ => self.file_error(source),
             },
             redb::Error::DatabaseAlreadyOpen => StoreError::Busy {
                 path: self.path.clone(),
             },
-            other => self.damaged(other),
+            other => self.damaged(Damage::Tables(other.into())),
         }
     }
 }

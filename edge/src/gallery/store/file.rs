@@ -12,10 +12,10 @@ use redb::{Builder, WriteTransaction};
 
 use super::pages::{self, Pages};
 use super::tables::{FORMAT, META, properties, put, rows};
-use super::{Contents, Store, StoreError, Template};
+use super::{Contents, Damage, Store, StoreError, Template};
 
 const CACHE_BYTES: usize = 8 << 20;
-/// The length of redb's header, of which every change changes some byte.
+/// Bytes at the start of a file, of which every change changes some: redb's header is among them.
 const HEADER_BYTES: usize = 512;
 /// How long to wait for another program that holds the gallery.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -26,12 +26,12 @@ impl Store {
     fn guarded<T>(&self, what: impl FnOnce() -> Result<T, redb::Error>) -> Result<T, StoreError> {
         match catch_unwind(AssertUnwindSafe(what)) {
             Ok(done) => done.map_err(|error| self.error(error)),
-            Err(_) => Err(self.damaged("its pages contradict one another")),
+            Err(_) => Err(self.damaged(Damage::Contradiction)),
         }
     }
 
-    /// The gallery's file, locked against others who change it, or against all where `to_change`;
-    /// `None` where there is none.
+    /// The gallery's file, or `None` where there is none. It is locked: against other programs' changes, and where
+    /// it is opened `to_change`, against their reading too.
     fn open(&self, to_change: bool) -> Result<Option<File>, StoreError> {
         let started = Instant::now();
         loop {
@@ -72,11 +72,14 @@ impl Store {
 
     /// Refuses a file that does not begin as a gallery of this format.
     fn check_magic(&self, file: &File) -> Result<(), StoreError> {
-        let start = start_of(file, pages::MAGIC.len()).map_err(|error| self.file_error(error))?;
-        if start == pages::MAGIC {
-            return Ok(());
+        let start =
+            start_of(file, pages::KIND.len() + 1).map_err(|error| self.file_error(error))?;
+        match start.split_last() {
+            Some((format, kind)) if kind == pages::KIND => {
+                self.check_format(Some(&format.to_string()))
+            }
+            _ => Err(self.damaged(Damage::Beginning)),
         }
-        Err(self.damaged("it does not begin as one"))
     }
 
     pub(super) fn read(&self, with_crops: bool) -> Result<Option<Contents>, StoreError> {
@@ -94,22 +97,18 @@ impl Store {
         let rows = self.guarded(|| {
             let database = Builder::new()
                 .set_cache_size(CACHE_BYTES)
-                // Whoever reads all wants to know that it is all.
+                // Reading all of it checks all of it.
                 .set_check_integrity_on_open(with_crops)
                 .create_with_backend(pages)?;
             rows(&database, with_crops)
         })?;
-        if rows.format.as_deref() != Some(FORMAT) {
-            return Err(self.damaged("it is of another kind or version"));
-        }
-        let model_id = rows
-            .model
-            .ok_or_else(|| self.damaged("it names no model"))?;
+        self.check_format(rows.format.as_deref())?;
+        let model_id = rows.model.ok_or_else(|| self.damaged(Damage::NoModel))?;
         let templates = rows.templates.into_iter().map(|(_, template)| template);
         let templates: Vec<Template> = templates.collect();
         let sizes = |two: &[Template]| two[0].embedding.len() == two[1].embedding.len();
         if !templates.windows(2).all(sizes) {
-            return Err(self.damaged("embeddings of two sizes"));
+            return Err(self.damaged(Damage::TwoSizes));
         }
         Ok(Contents {
             model_id,
@@ -188,13 +187,12 @@ impl Store {
             // After a kill the next one need not read the whole file.
             transaction.set_quick_repair(true);
             let (format, model) = properties(&transaction.open_table(META)?)?;
-            let done = if format.as_deref() != Some(FORMAT) {
-                Err(self.damaged("it is of another kind or version"))
-            } else {
-                match self.check_model(&model.unwrap_or_default(), model_id) {
-                    Ok(()) => what(&transaction)?,
-                    Err(other) => Err(other),
-                }
+            let ours = self
+                .check_format(format.as_deref())
+                .and_then(|()| self.check_model(&model.unwrap_or_default(), model_id));
+            let done = match ours {
+                Ok(()) => what(&transaction)?,
+                Err(other) => Err(other),
             };
             if done.is_ok() {
                 transaction.commit()?;

@@ -20,7 +20,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use redb::ReadableTable;
 
 use crate::gallery::Gallery;
-pub use error::StoreError;
+pub use error::{Damage, StoreError};
 use file::header;
 pub use name::{MAX_NAME_BYTES, check_name};
 use tables::{CROPS, META, TEMPLATES, put, take, templates_in, unpack};
@@ -113,7 +113,7 @@ impl Store {
         self.check_model(&contents.model_id, model_id)?;
         for template in contents.templates {
             if template.embedding.len() != dims {
-                return Err(self.damaged("its embeddings are not of its model"));
+                return Err(self.damaged(Damage::OtherSize));
             }
             match template.kind {
                 Kind::Genuine => gallery.enroll(&template.name, template.embedding),

@@ -17,7 +17,9 @@ use redb::StorageBackend;
 use sha2::{Digest, Sha256};
 
 /// What a gallery begins with.
-pub const MAGIC: [u8; SEAL] = *b"onelook\x02";
+const MAGIC: [u8; SEAL] = *b"onelook\x02";
+/// What a gallery of any format begins with; the number of the format follows.
+pub const KIND: &[u8] = b"onelook";
 
 const SEAL: usize = 8;
 const BLOCK: usize = 4096;
@@ -34,7 +36,7 @@ struct State {
     file: File,
     /// As redb sees it.
     len: u64,
-    /// So much of the file still counts.
+    /// Bytes of the file that still count: less than the file has where it was cut.
     from_file: u64,
     /// What was written over the file.
     blocks: BTreeMap<u64, Block>,
@@ -270,7 +272,7 @@ mod tests {
         again.read(0, &mut bytes).unwrap();
         assert_eq!((bytes[4095], bytes[4096], bytes[4097]), (1, 2, 1));
         assert_eq!((bytes[4999], bytes[5000]), (1, 0));
-        // Nobody wrote that one.
+        // That one was never written.
         assert!(again.read(2 * BLOCK as u64, &mut bytes[..1]).is_err());
     }
 

@@ -209,6 +209,28 @@ fn a_change_of_a_gallery_with_any_byte_changed_is_refused_or_right() {
 }
 
 #[test]
+fn a_gallery_of_a_later_format_is_named_as_one_and_not_touched() {
+    let (_folder, store) = gallery_of(1);
+    let mut bytes = fs::read(store.path()).unwrap();
+    assert_eq!(bytes[..8], *b"onelook\x02");
+    bytes[7] = 3;
+    fs::write(store.path(), &bytes).unwrap();
+    for refused in [
+        store.contents().map(drop),
+        store.enroll("m1", &[template("y", 1.0)]),
+    ] {
+        let error = refused.unwrap_err();
+        assert!(matches!(error, StoreError::OtherFormat { .. }), "{error}");
+        assert!(
+            error
+                .to_string()
+                .contains("of format 3, but this program reads format 2;")
+        );
+    }
+    assert!(fs::read(store.path()).unwrap() == bytes);
+}
+
+#[test]
 fn a_change_touches_a_part_of_a_large_gallery() {
     let (_folder, store) = gallery_of(1);
     let many: Vec<Template> = (0..2000).map(|i| template(&format!("c{i}"), 1.0)).collect();

@@ -4,11 +4,11 @@
 use super::around;
 use super::blobs::Blob;
 
-/// So many clusters of them may be a mark.
+/// At most this many clusters of blobs are told apart.
 pub(super) const MOST_CLUSTERS: usize = 8;
-/// Blobs of one cluster are no farther apart than so much of the longer side of both...
+/// Blobs of one cluster are no farther apart than this share of the longer side of both.
 const APART: f32 = 0.5;
-/// ... or, if one pen may have drawn them, so much.
+/// The same for blobs that one pen may have drawn.
 const ALIKE_APART: f32 = 1.0;
 
 /// Numbers blobs by what stands near to what; how many clusters there are, up to [`MOST_CLUSTERS`].

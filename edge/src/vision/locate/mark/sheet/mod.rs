@@ -18,25 +18,25 @@ use signs::Signs;
 const EVEN: [u32; 6] = [280, 292, 304, 320, 360, 415];
 /// Paper is never taken for darker than this: noise would then be ink.
 const DARKEST: u8 = 8;
-/// The levels of a sheet are means over squares of so many places.
+/// Side of the squares over which a sheet's levels are averaged, in places.
 pub(super) const CELL: usize = 12;
-/// A sheet has at least one of so many places of the picture...
+/// A sheet covers at least one in this many places of the picture.
 const LEAST_SHARE: usize = 300;
-/// ... and encloses at least so many.
+/// A sheet encloses at least this many places.
 const LEAST_ENCLOSED: u32 = 20;
-/// So many of the largest are looked at, under each notion of even.
+/// At most this many sheets, the largest, are searched under each notion of even.
 const MOST_SHEETS: usize = 10;
-/// So many blobs of one sheet may be strokes, the heaviest.
+/// At most this many blobs of one sheet, the heaviest, are taken for strokes.
 const MOST_BLOBS: usize = 64;
 /// Of 255: what is less unlike its sheet is texture.
 const TEXTURE: u8 = 26;
-/// Of 255: a mark is at least so unlike its sheet.
+/// Of 255: a mark is at least this unlike its sheet.
 const LEAST_CONTRAST: u32 = 31;
-/// A mark is at least so many places of ink.
+/// A mark has at least this many places of ink.
 const LEAST_INK: u32 = 12;
 /// A blob with less than this share of the heaviest one's mass is dirt.
 const DIRT_SHARE: f32 = 0.01;
-/// Boxes that overlap so much are of the same thing.
+/// Boxes that overlap by more than this are of the same thing.
 const SAME: f32 = 0.8;
 /// What is less likely is no mark.
 const LEAST_LIKELY: f32 = 1.5;
@@ -191,12 +191,12 @@ impl Sheets {
         best
     }
 
-    /// The levels of a candidate's sheet, so many cells of [`CELL`] places, row by row.
+    /// The levels of a candidate's sheet: `cells` squares of [`CELL`] places a side, row by row.
     pub(super) fn levels(&self, of: &Candidate, cells: usize) -> &[f32] {
         &self.levels[of.sheet * cells..][..cells]
     }
 
-    /// Where in each of so many rows a candidate's sheet begins, and one beyond where it ends.
+    /// Where in each of `rows` rows a candidate's sheet begins, and one beyond where it ends.
     pub(super) fn ends(&self, of: &Candidate, rows: usize) -> &[(u16, u16)] {
         &self.ends[of.sheet * rows..][..rows]
     }
@@ -309,7 +309,7 @@ impl Sheets {
         histograms
     }
 
-    /// Adds the ink of a polarity, whose full contrast is so much of 255: all that is there, and each cluster of it.
+    /// Adds the ink of a polarity, whose full contrast is given of 255: all that is there, and each cluster of it.
     fn add_marks(
         &mut self,
         sheet: &Sheet,
