@@ -80,7 +80,7 @@ impl Pages {
     }
 
     /// Writes out what redb wrote, step by step; on the disk when it returns. Stopped anywhere,
-    /// the file holds what it held before or what it shall hold.
+    /// the file holds all of the change or nothing of it.
     ///
     /// # Errors
     /// What the system says; a full disk among it.

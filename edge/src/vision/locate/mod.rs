@@ -1,4 +1,4 @@
-//! Where in a picture the thing is that shall be known. Knows grey levels only: nothing of networks, identities
+//! Finds what to look at in a picture. Knows grey levels only: nothing of networks, identities
 //! or cameras.
 
 mod mark;

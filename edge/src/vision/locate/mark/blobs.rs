@@ -23,7 +23,7 @@ pub(super) struct Blobs {
     /// Where ink is that no blob has yet, 1 or 0, with a margin of one place around the view.
     ink: Vec<u8>,
     pub blobs: Vec<Blob>,
-    /// Of one blob after the other.
+    /// The places of all blobs, one blob after the other.
     pub places: Vec<Place>,
     /// For [`super::shapes::largest_square`].
     pub squares: Vec<u16>,
@@ -42,7 +42,7 @@ impl Blobs {
         ink.reserve((width + 2) * (height + 2));
         places.clear();
         places.reserve(width * height);
-        // One in every square of four places.
+        // At most one in every 2 x 2 places: two there would touch.
         blobs.clear();
         blobs.reserve(width.div_ceil(2) * height.div_ceil(2));
         squares.clear();
@@ -122,7 +122,7 @@ fn next_ink(ink: &[u8], mut from: usize) -> Option<usize> {
 /// A connected blob of ink.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Blob {
-    /// Among all places.
+    /// Where its places begin in [`Blobs::places`].
     pub first: usize,
     pub area: usize,
     /// [left, top, right, bottom], ends included.
@@ -133,7 +133,7 @@ pub(super) struct Blob {
     pub mass: f32,
     /// Side of the largest square within it.
     pub thick: u16,
-    /// Which one of those that stand near to one another.
+    /// Number of its cluster: blobs that stand near one another.
     pub cluster: usize,
 }
 
@@ -142,7 +142,7 @@ impl Blob {
         &all[self.first..self.first + self.area]
     }
 
-    /// What its largest square has of its mass: little of a stroke, much of a thing.
+    /// The part of its mass that its largest square has: small in a stroke, large in a solid thing.
     pub(super) fn solid_mass(&self) -> f32 {
         self.mass * f32::from(self.thick).powi(2) / self.area as f32
     }

@@ -56,7 +56,7 @@ pub struct Scratch {
     blobs: Blobs,
     sheets: Sheets,
     found: Option<Mark>,
-    /// Of a mark that is gone.
+    /// Of the last mark, to be filled again.
     levels: Vec<f32>,
     ends: Vec<(u16, u16)>,
 }
@@ -110,7 +110,7 @@ pub fn mark_in<'a>(frame: &Frame, scratch: &'a mut Scratch) -> Option<&'a Mark> 
     let on_sheet = (!is_clear).then(|| {
         view.smooth_into(rows, smooth);
         let found = sheets.search(view.levels, smooth, view.width, blobs)?;
-        // In a picture that a program drew nothing but a card is taken for a sheet.
+        // In a picture that a program drew, only a card counts as a sheet.
         let is_card = |pure: &TwoLevels| {
             found.convex > 0.95 && (found.mean - pure.ink).abs() < (found.mean - pure.paper).abs()
         };

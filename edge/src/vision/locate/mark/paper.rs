@@ -9,7 +9,8 @@ pub struct Paper {
     pub(super) levels: Vec<f32>,
     pub(super) mean: f32,
     pub(super) row_px: f32,
-    /// Where in each row the sheet begins, and where it ends, in units of a row's height; of no rows, it is everywhere.
+    /// Where in each row the sheet begins, and where it ends, in units of a row's height. Empty where
+    /// it is everywhere.
     pub(super) ends: Vec<(u16, u16)>,
 }
 

@@ -58,7 +58,7 @@ impl View<'_> {
             }
         });
         let Blobs { blobs, squares, .. } = memory;
-        // What runs out of a photograph is what lies around the sheet.
+        // A blob at the border of a photograph belongs to what lies around the sheet.
         if !is_pure && blobs.iter().any(|blob| !blob.is_cut) {
             blobs.retain(|blob| !blob.is_cut);
         }

@@ -89,7 +89,7 @@ pub(super) fn averaged_down<'a>(
 }
 
 pub(super) fn histogram(levels: &[u8]) -> [u32; 256] {
-    // Four at once: the same level in a row would wait for itself.
+    // Four histograms: with one, equal levels in a row would wait for one counter.
     let mut counts = [[0u32; 256]; 4];
     let (fours, rest) = levels.as_chunks::<4>();
     for four in fours {

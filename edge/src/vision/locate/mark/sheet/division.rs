@@ -20,13 +20,13 @@ impl Run {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Part {
     pub is_even: bool,
-    /// The first of those that it is joined with, or one that leads there. Only the first counts.
+    /// Of the parts joined with it, the one with the lowest label, or a part on the way there.
     first: u32,
     /// What it lies in; its label is lower.
     pub around: u32,
     /// Places.
     pub area: u32,
-    /// With all that lies in it.
+    /// Places of it and of all parts that lie in it.
     pub filled: u32,
     /// Whether it lies in the sheet that is looked at.
     pub is_inside: bool,
@@ -104,7 +104,7 @@ impl Division {
                 }
                 let label = label.unwrap_or_else(|| {
                     let new = parts.len() as u32;
-                    // What lies above the first place of a part is of the part around it.
+                    // The place above the first place of a part belongs to the part around it.
                     let mut near = runs[over..above.end].iter();
                     let around = near.find(|run| run.ends().1 > start);
                     parts.push(part(kind, new, around.map_or(OUTSIDE, |run| run.label)));
@@ -120,7 +120,7 @@ impl Division {
             }
         }
         rows.push(runs.len());
-        // The first of those that are joined counts for all.
+        // The part that stands for others gets their area.
         for label in (1..parts.len()).rev() {
             let first = first_of(parts, label as u32) as usize;
             if first != label {
@@ -151,7 +151,7 @@ impl Division {
     }
 }
 
-/// The first of those that a part is joined with.
+/// The lowest label of the parts joined with `label`: that part stands for all.
 fn first_of(parts: &mut [Part], label: u32) -> u32 {
     let mut first = label;
     loop {
@@ -166,7 +166,7 @@ fn first_of(parts: &mut [Part], label: u32) -> u32 {
     }
 }
 
-/// Joins two parts; the first of both.
+/// Joins two parts; the label that stands for both.
 fn joined(parts: &mut [Part], a: u32, b: u32) -> u32 {
     let (a, b) = (first_of(parts, a), first_of(parts, b));
     parts[a.max(b) as usize].first = a.min(b);
