@@ -17,7 +17,7 @@ use onelook_edge::device::threshold::Threshold;
 use onelook_edge::gallery::Gallery;
 use onelook_edge::gallery::decide::Decision;
 use onelook_edge::gallery::store::{Kind, Store, Template};
-use onelook_edge::model::{self, Model};
+use onelook_edge::model::{Model, SHIPPED};
 use onelook_edge::picture::frame::Frame;
 use onelook_edge::picture::roi::Roi;
 use onelook_edge::vision::preprocess;
@@ -82,7 +82,7 @@ fn jpeg(frame: &Frame) -> Vec<u8> {
 
 /// A gallery large enough for an index, with both signs.
 fn live(folder: &Path, roi: Option<Roi>) -> Live {
-    let model = Model::from_bytes(model::SHIPPED, "shipped").unwrap();
+    let model = Model::from_bytes(SHIPPED, "shipped").unwrap();
     let store = Store::at(folder.join("gallery"));
     let embedded = |number: usize| {
         let patch = preprocess::patch(&picture(number), &model.card().input).unwrap();
@@ -232,7 +232,7 @@ fn a_frame_of_yuyv_is_decided_by_without_an_allocation_in_grey_and_in_colour() {
 
 #[test]
 fn a_search_of_a_large_gallery_allocates_nothing_whether_indexed_or_not() {
-    let model = Model::from_bytes(model::SHIPPED, "shipped").unwrap();
+    let model = Model::from_bytes(SHIPPED, "shipped").unwrap();
     let spec = &model.card().input;
     let mut frames = MotionJpeg::new(CLIP, "clip");
     let patch = preprocess::patch(&frames.next().unwrap().unwrap(), spec).unwrap();

@@ -50,7 +50,7 @@ struct Journey {
 struct Memory {
     frame: Frame,
     eye: Eye,
-    locate: locate::Scratch,
+    locate: locate::SearchMemory,
     judge: JudgeMemory,
     cut: CutMemory,
     patch: Patch,
@@ -105,7 +105,7 @@ impl Journey {
             network: model.scratch(),
             eye: Eye::new(model.clone()),
             frame,
-            locate: locate::Scratch::default(),
+            locate: locate::SearchMemory::default(),
             judge: JudgeMemory::default(),
             cut: CutMemory::default(),
             patch,

@@ -336,8 +336,7 @@ pub(super) fn run(common: &Common, out: &mut dyn Write) -> io::Result<ExitCode> 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const MODEL: &[u8] = model::SHIPPED;
+    use crate::model::SHIPPED;
 
     fn about<'a>(findings: &'a [Finding], topic: &str) -> &'a Finding {
         findings
@@ -349,16 +348,16 @@ mod tests {
     #[test]
     fn a_fresh_machine_is_well_but_for_its_camera() {
         let folder = tempfile::tempdir().unwrap();
-        let model = Model::from_bytes(MODEL, "the shipped model");
+        let model = Model::from_bytes(SHIPPED, "the shipped model");
         let findings = examine(
             &model,
-            Some(MODEL.len() as u64),
+            Some(SHIPPED.len() as u64),
             &folder.path().join("new/deeper/g.redb"),
         );
         for topic in ["program", "processor", "model", "gallery", "disk"] {
             assert!(about(&findings, topic).well, "{}", about(&findings, topic));
         }
-        let size = format!("{} bytes", MODEL.len());
+        let size = format!("{} bytes", SHIPPED.len());
         assert!(about(&findings, "model").found.contains(&size));
         assert!(
             about(&findings, "gallery")
@@ -377,7 +376,7 @@ mod tests {
         let gallery = folder.path().join("g.redb");
         fs::write(&gallery, b"no gallery").unwrap();
         let broken = Model::from_bytes(b"no model", "mine.onnx");
-        for model in [Model::from_bytes(MODEL, "the shipped model"), broken] {
+        for model in [Model::from_bytes(SHIPPED, "the shipped model"), broken] {
             let findings = examine(&model, None, &gallery);
             assert!(!about(&findings, "gallery").well);
             assert_eq!(about(&findings, "model").well, model.is_ok());

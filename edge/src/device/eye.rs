@@ -7,12 +7,13 @@ use std::time::{Duration, Instant};
 
 use crate::event::Stages;
 use crate::model::{self, Model, ModelError};
+use crate::picture::bounds::Bounds;
 use crate::picture::frame::Frame;
 use crate::vision::keepsake;
-use crate::vision::locate::{self, Bounds, Mark};
+use crate::vision::locate::Thing;
+use crate::vision::locate::{self, Mark};
 use crate::vision::preprocess::{self, Blank, CutMemory, InputSpec, Patch};
 use crate::vision::quality::{self, Flaw, Gates, JudgeMemory, Quality};
-use crate::vision::thing::Thing;
 
 /// Longest side of the crop that is kept of an enrolled picture, in pixels: enough for any compact model.
 pub const CROP_SIDE_PX: usize = 256;
@@ -21,7 +22,7 @@ pub const CROP_SIDE_PX: usize = 256;
 pub struct Eye {
     model: Model,
     view: Frame,
-    locate: locate::Scratch,
+    locate: locate::SearchMemory,
     judge: JudgeMemory,
     cut: CutMemory,
     patch: Patch,
@@ -85,7 +86,7 @@ impl Eye {
     pub fn new(model: Model) -> Self {
         Self {
             view: Frame::default(),
-            locate: locate::Scratch::default(),
+            locate: locate::SearchMemory::default(),
             judge: JudgeMemory::default(),
             cut: CutMemory::default(),
             patch: Patch::default(),

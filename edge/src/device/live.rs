@@ -19,10 +19,10 @@ use crate::gallery::Gallery;
 use crate::gallery::decide::{self, Decision, FpirError};
 use crate::gallery::store;
 use crate::model::ModelError;
+use crate::picture::bounds::Bounds;
 use crate::picture::frame::Frame;
 use crate::picture::pool::Pool;
 use crate::picture::roi::Roi;
-use crate::vision::locate::Bounds;
 use crate::vision::quality::Flaw;
 
 /// The medians of the health report are over this number of frames, the last ones.

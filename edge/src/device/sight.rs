@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use crate::device::live::{Finding, Live};
 use crate::device::steady::Shown;
 use crate::gallery::decide::Decision;
+use crate::picture::bounds::Bounds;
 use crate::picture::frame::Frame;
-use crate::vision::locate::Bounds;
 
 /// What is shown over a picture.
 #[derive(Clone, Debug, PartialEq)]

@@ -29,7 +29,7 @@ use serde::Serialize;
 
 pub use lines::{Events, Reporter};
 
-use crate::vision::locate::Bounds;
+use crate::picture::bounds::Bounds;
 use crate::vision::quality::Quality;
 
 /// Something that happened.

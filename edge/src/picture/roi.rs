@@ -3,8 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::picture::bounds::Bounds;
 use crate::picture::frame::Frame;
-use crate::vision::locate::Bounds;
 
 /// A guide box: the part of every frame that is looked at, in pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

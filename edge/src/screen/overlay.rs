@@ -13,8 +13,8 @@ use image::imageops;
 use image::{ImageBuffer, Rgb};
 
 use crate::device::sight::{Sight, Tone};
+use crate::picture::bounds::Bounds;
 use crate::picture::frame::Frame;
-use crate::vision::locate::Bounds;
 
 // Each is bright enough to be "on" where a panel knows no colours.
 fn color(tone: Tone) -> Rgb888 {

@@ -1,18 +1,19 @@
 //! What is kept of a picture that was enrolled: enough to make its patch again. Knows frames and what was found in
 //! them: nothing of galleries or files.
 
+use crate::picture::bounds::Bounds;
 use crate::picture::frame::Frame;
-use crate::vision::locate::{self, Bounds, Mark};
+use crate::vision::locate::Thing;
+use crate::vision::locate::{self, Mark};
 use crate::vision::preprocess::{self, Blank, Crop, InputSpec, Patch, Scaling, patch_at};
 use crate::vision::resample::Resampling;
-use crate::vision::thing::Thing;
 
 /// The keepsake of what `spec` looks for in `frame`: see [`of`].
 ///
 /// # Errors
 /// [`Blank`] where the spec needs a mark and the picture has none.
 pub fn keepsake(frame: &Frame, spec: &InputSpec, limit_px: usize) -> Result<Frame, Blank> {
-    let mut memory = locate::Scratch::default();
+    let mut memory = locate::SearchMemory::default();
     of(
         frame,
         preprocess::find(frame, spec, &mut memory)?,

@@ -6,4 +6,3 @@ pub mod locate;
 pub mod preprocess;
 pub mod quality;
 mod resample;
-pub mod thing;

@@ -3,10 +3,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::picture::bounds::Bounds;
 use crate::picture::frame::Frame;
-use crate::vision::locate::{self, Bounds};
+use crate::vision::locate;
+use crate::vision::locate::Thing;
 use crate::vision::resample::{Resampling, border_mean};
-use crate::vision::thing::Thing;
 
 /// The input contract of a model: how a picture becomes its input tensor.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -109,7 +110,7 @@ impl InputSpec {
 /// # Errors
 /// [`Blank`] where the spec needs a mark and the picture has none.
 pub fn patch(frame: &Frame, spec: &InputSpec) -> Result<Patch, Blank> {
-    let mut memory = locate::Scratch::default();
+    let mut memory = locate::SearchMemory::default();
     patch_at(frame, find(frame, spec, &mut memory)?, spec)
 }
 
@@ -120,7 +121,7 @@ pub fn patch(frame: &Frame, spec: &InputSpec) -> Result<Patch, Blank> {
 pub fn find<'a>(
     frame: &Frame,
     spec: &InputSpec,
-    memory: &'a mut locate::Scratch,
+    memory: &'a mut locate::SearchMemory,
 ) -> Result<Thing<'a>, Blank> {
     if spec.needs_mark() {
         locate::mark_in(frame, memory).map(Thing::Mark).ok_or(Blank)

@@ -3,10 +3,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::picture::bounds::Bounds;
 use crate::picture::frame::Frame;
-use crate::vision::locate::{Bounds, Mark};
+use crate::vision::locate::Mark;
+use crate::vision::locate::Thing;
 use crate::vision::preprocess::{self, CutMemory, InputSpec, Patch, Scaling};
-use crate::vision::thing::Thing;
 
 /// Edges are measured at so many pixels for one of the model's input.
 const ZOOM: usize = 2;

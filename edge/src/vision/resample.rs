@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
+use crate::picture::bounds::Bounds;
 use crate::picture::frame::Frame;
-use crate::vision::locate::Bounds;
 
 /// Mean of one channel along the picture's border, 0 to 255.
 pub fn border_mean(frame: &Frame, channel: usize) -> f32 {

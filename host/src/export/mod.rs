@@ -193,7 +193,7 @@ pub fn export(
     };
     let encode = |weights: Weights, card: &Card| {
         model::encode(graph::twin(weights, input, dims), Some(card))
-            .map_err(ExportError::Impossible)
+            .map_err(|error| ExportError::Impossible(error.to_string()))
     };
     let open = |bytes: &[u8]| Model::from_bytes(bytes, "the exported model");
     let f32_model = open(&encode(Weights::F32(&plain), &draft)?)?;
@@ -273,7 +273,8 @@ pub fn export(
         let graph = graph::pair(weights, input, &card.head);
         write(
             path,
-            &model::encode(graph, None).map_err(ExportError::Impossible)?,
+            &model::encode(graph, None)
+                .map_err(|error| ExportError::Impossible(error.to_string()))?,
         )?;
     }
     let record = toml::to_string(&Made {

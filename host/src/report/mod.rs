@@ -478,7 +478,7 @@ fn against_f32(
         ..card.clone()
     };
     let graph = graph::twin(Weights::F32(&plain), &card.input, card.head.alpha.len());
-    let bytes = model::encode(graph, Some(&card))?;
+    let bytes = model::encode(graph, Some(&card)).map_err(|error| error.to_string())?;
     let model = Model::from_bytes(&bytes, "the f32 weights").map_err(|error| error.to_string())?;
     let embeddings = eval::embed_all(&model, data).map_err(|error| error.to_string())?;
     let held = Held::new(data, &embeddings, model.head(), seed);

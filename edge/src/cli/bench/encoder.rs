@@ -17,7 +17,7 @@ use crate::gallery::decide::identify;
 use crate::gallery::head::Head;
 use crate::kernel::Isa;
 use crate::kernel::conv::{self, Gemm, Layer, Plane};
-use crate::model::onnx::{GraphProto, NodeProto};
+use crate::model::onnx::{Graph, Node, Size, Tensor, ValueInfo};
 use crate::model::{self, Card, Engine, INPUT, Model, OUTPUT, Precision};
 use crate::vision::preprocess::{self, Patch};
 
@@ -399,23 +399,16 @@ fn gemm_file(card: &Card) -> Result<(Vec<u8>, Card), Failure> {
     let values: Vec<f32> = (0..GEMM_SIDE * GEMM_SIDE)
         .map(|i| (i % 7) as f32 / 7.0)
         .collect();
-    let node = |operator: &str, input: &[&str], output: &str| NodeProto {
-        op_type: operator.to_owned(),
-        name: output.to_owned(),
-        input: input.iter().map(|&name| name.to_owned()).collect(),
-        output: vec![output.to_owned()],
-        ..NodeProto::default()
-    };
-    let graph = GraphProto {
+    let shape = |dims: &[i64]| dims.iter().map(|dim| Size::Fixed(*dim)).collect::<Vec<_>>();
+    let graph = Graph {
         name: "product".to_owned(),
         node: vec![
-            node("MatMul", &[INPUT, "right"], "product"),
-            node("Flatten", &["product"], OUTPUT),
+            Node::new("MatMul", &[INPUT, "right"], "product", []),
+            Node::new("Flatten", &["product"], OUTPUT, []),
         ],
-        initializer: vec![twin::tensor("right", vec![side, side], &values)],
-        input: vec![twin::value(INPUT, &[1, 1, side, side])],
-        output: vec![twin::value(OUTPUT, &[1, side * side])],
-        ..GraphProto::default()
+        initializer: vec![Tensor::floats("right", &[side, side], &values)],
+        input: vec![ValueInfo::floats(INPUT, shape(&[1, 1, side, side]))],
+        output: vec![ValueInfo::floats(OUTPUT, shape(&[1, side * side]))],
     };
     Ok((model::encode(graph, Some(&card))?, card))
 }

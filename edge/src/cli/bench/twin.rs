@@ -3,21 +3,17 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::onnx::tensor_proto::DataType;
-use crate::model::onnx::tensor_shape_proto::{Dimension, dimension};
-use crate::model::onnx::{
-    GraphProto, NodeProto, TensorProto, TensorShapeProto, TypeProto, ValueInfoProto, type_proto,
-};
+use crate::model::onnx::{Graph, Node, Tensor};
 
 /// The f32 twin of a network of the form that `onelook export` writes in 8 bits; none for another.
-pub fn f32_twin(graph: &GraphProto) -> Option<GraphProto> {
-    let constants: BTreeMap<&str, &TensorProto> = graph
+pub fn f32_twin(graph: &Graph) -> Option<Graph> {
+    let constants: BTreeMap<&str, &Tensor> = graph
         .initializer
         .iter()
         .map(|tensor| (tensor.name.as_str(), tensor))
         .collect();
-    let constant = |node: &NodeProto, i: usize| constants.get(node.input.get(i)?.as_str()).copied();
-    let scale = |node: &NodeProto, i: usize| floats(constant(node, i)?).first().copied();
+    let constant = |node: &Node, i: usize| constants.get(node.input.get(i)?.as_str()).copied();
+    let scale = |node: &Node, i: usize| floats(constant(node, i)?).first().copied();
     let dequantize = graph
         .node
         .iter()
@@ -29,7 +25,7 @@ pub fn f32_twin(graph: &GraphProto) -> Option<GraphProto> {
         .filter(|node| node.op_type == "QLinearConv");
     let last = convolutions.next_back()?;
 
-    let mut nodes: Vec<NodeProto> = Vec::new();
+    let mut nodes: Vec<Node> = Vec::new();
     let mut tensors = Vec::new();
     // What a name of the quantised network is called in the twin.
     let mut renamed: BTreeMap<&str, String> = BTreeMap::new();
@@ -66,92 +62,58 @@ pub fn f32_twin(graph: &GraphProto) -> Option<GraphProto> {
                     *bias *= i32::from_le_bytes(*q) as f32;
                 }
                 let names = [from, format!("{to}_weight"), format!("{to}_bias")];
-                tensors.push(tensor(&names[1], weight.dims.clone(), &weights));
-                tensors.push(tensor(&names[2], vec![filters as i64], &biases));
-                let saturates = constant(node, 7)?.raw_data == [i8::MIN as u8];
+                tensors.push(Tensor::floats(&names[1], &weight.dims, &weights));
+                tensors.push(Tensor::floats(&names[2], &[filters as i64], &biases));
+                let saturates = constant(node, 7)?.raw_data[..] == [i8::MIN as u8];
                 let conv = if saturates {
                     format!("{to}_linear")
                 } else {
                     to.clone()
                 };
-                nodes.push(NodeProto {
+                nodes.push(Node {
                     op_type: "Conv".to_owned(),
                     input: names.to_vec(),
                     output: vec![conv.clone()],
                     ..node.clone()
                 });
                 if saturates {
-                    nodes.push(NodeProto {
+                    nodes.push(Node {
                         op_type: "Relu".to_owned(),
                         name: format!("{to}_relu"),
                         input: vec![conv],
                         output: vec![to.clone()],
-                        ..NodeProto::default()
+                        ..Node::default()
                     });
                 }
             }
-            _ => nodes.push(NodeProto {
+            _ => nodes.push(Node {
                 input: vec![from],
                 ..node.clone()
             }),
         }
     }
-    Some(GraphProto {
+    Some(Graph {
         node: nodes,
         initializer: tensors,
         ..graph.clone()
     })
 }
 
-fn floats(tensor: &TensorProto) -> Vec<f32> {
+fn floats(tensor: &Tensor) -> Vec<f32> {
     let (words, _) = tensor.raw_data.as_chunks::<4>();
     words.iter().map(|word| f32::from_le_bytes(*word)).collect()
-}
-
-/// A constant of floats.
-pub fn tensor(name: &str, dims: Vec<i64>, values: &[f32]) -> TensorProto {
-    TensorProto {
-        name: name.to_owned(),
-        dims,
-        data_type: DataType::Float as i32,
-        raw_data: values.iter().flat_map(|v| v.to_le_bytes()).collect(),
-        ..TensorProto::default()
-    }
-}
-
-/// What goes into a graph of floats, or comes out.
-pub fn value(name: &str, dims: &[i64]) -> ValueInfoProto {
-    let dimension = |dim: &i64| Dimension {
-        denotation: String::new(),
-        value: Some(dimension::Value::DimValue(*dim)),
-    };
-    let tensor = type_proto::Tensor {
-        elem_type: DataType::Float as i32,
-        shape: Some(TensorShapeProto {
-            dim: dims.iter().map(dimension).collect(),
-        }),
-    };
-    ValueInfoProto {
-        name: name.to_owned(),
-        r#type: Some(TypeProto {
-            denotation: String::new(),
-            value: Some(type_proto::Value::TensorType(tensor)),
-        }),
-        ..ValueInfoProto::default()
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Engine, Model, encode, graph};
+    use crate::model::{Engine, Model, SHIPPED, encode, graph};
     use crate::vision::preprocess::Patch;
 
     #[test]
     fn the_twin_gives_the_embedding_but_for_rounding() {
-        let bytes = include_bytes!("../../../models/omniglot/model.onnx");
-        let model = Model::from_bytes(bytes, "shipped").unwrap();
-        let twin = f32_twin(&graph(bytes).unwrap()).unwrap();
+        let model = Model::from_bytes(SHIPPED, "shipped").unwrap();
+        let twin = f32_twin(&graph(SHIPPED).unwrap()).unwrap();
         let twin = encode(twin, Some(model.card())).unwrap();
         let twin = Model::on(Engine::Tract, twin, "twin").unwrap();
         let ramp = |i: usize| {

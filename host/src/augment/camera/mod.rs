@@ -5,8 +5,9 @@
 use std::fmt;
 
 use image::codecs::jpeg::JpegEncoder;
+use onelook_edge::picture::bounds::Bounds;
 use onelook_edge::picture::frame::Frame;
-use onelook_edge::vision::locate::{self, Bounds};
+use onelook_edge::vision::locate;
 use rand::{Rng, RngExt};
 use rayon::prelude::*;
 
