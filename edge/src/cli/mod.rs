@@ -36,7 +36,7 @@ use crate::run::{self, RunError};
 use crate::screen::{Screen, Target};
 use crate::vision::preprocess::{self, Blank, InputSpec};
 use crate::whole;
-use bench::encoder::{self, Runtime};
+use bench::encoder;
 
 /// The model that ships with the program.
 const SHIPPED: &[u8] = include_bytes!("../../models/omniglot/model.onnx");
@@ -136,25 +136,11 @@ enum Command {
         #[command(subcommand)]
         command: GalleryCommand,
     },
-    /// Measure what an embedding costs on this machine, or with `--gallery 1000,1000000` what a search
-    /// of made-up galleries of so many classes does
+    /// Measure what an embedding costs on this machine, or with --classes what searching and keeping a gallery does
     Bench {
-        /// Other runtimes to compare with: ort (from the library that ORT_DYLIB_PATH names), rten;
-        /// for programs built with `--features peers`
-        #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = Runtime::named)]
-        against: Vec<Runtime>,
-        /// Threads that each of them may use
-        #[arg(long, value_name = "COUNT", default_value_t = 1)]
-        threads: usize,
-        /// Make one decision, for the process that measures how long that takes
-        #[arg(long, hide = true, value_name = "NAME", value_parser = Runtime::named)]
-        first_decision: Option<Runtime>,
-        /// How often it embeds its picture again, for whoever counts instructions
-        #[arg(long, hide = true, value_name = "COUNT", default_value_t = 0)]
-        again: usize,
-        /// Do it with the same network in f32
-        #[arg(long, hide = true)]
-        as_f32: bool,
+        /// Make up galleries of these sizes and search them, such as 1000,10000,1000000
+        #[arg(long, value_name = "COUNTS", value_delimiter = ',')]
+        classes: Vec<NonZeroUsize>,
     },
     /// Print a completion script for a shell
     Completions {
@@ -267,24 +253,14 @@ fn run(cli: Cli, out: &mut dyn Write) -> Result<ExitCode, Failure> {
     if let Command::Doctor = cli.command {
         return Ok(doctor(&cli.common, out)?);
     }
-    let gallery = cli.common.gallery.clone();
-    if let Command::Bench {
-        against,
-        threads,
-        first_decision,
-        again,
-        as_f32,
-    } = &cli.command
-        && gallery.is_none()
+    if let Command::Bench { classes } = &cli.command
+        && classes.is_empty()
     {
         let (bytes, name) = match &cli.common.model {
             Some(path) => (model::read(path)?, path.display().to_string()),
             None => (SHIPPED.to_vec(), "the shipped model".to_owned()),
         };
-        match first_decision {
-            Some(runtime) => encoder::first_decision(bytes, *runtime, *as_f32, *again, out)?,
-            None => encoder::run(&bytes, &name, against, *threads, cli.common.json, out)?,
-        }
+        encoder::run(&bytes, &name, cli.common.json, out)?;
         return Ok(ExitCode::SUCCESS);
     }
     if let Command::Tell { control, words } = &cli.command {
@@ -303,7 +279,7 @@ fn run(cli: Cli, out: &mut dyn Write) -> Result<ExitCode, Failure> {
         Command::Verify { name, image } => device.verify(&name, &image, out),
         Command::Identify { images } => device.identify(&images, out),
         Command::Gallery { command } => device.gallery(command, out),
-        Command::Bench { .. } => device.bench(gallery.as_deref(), out),
+        Command::Bench { classes } => device.bench(&classes, out),
         Command::Run(args) => device.run(&args, out),
         Command::Tell { .. } | Command::Completions { .. } | Command::Doctor => {
             Ok(ExitCode::SUCCESS)
@@ -452,25 +428,16 @@ impl Device {
         Ok(ExitCode::SUCCESS)
     }
 
-    /// `gallery` is what stands for a gallery's path elsewhere: here, sizes.
-    fn bench(&self, gallery: Option<&Path>, out: &mut dyn Write) -> Result<ExitCode, Failure> {
-        let sizes = gallery
-            .and_then(Path::to_str)
-            .unwrap_or("1000,10000,100000");
-        let sizes = sizes.split(',').map(|size| size.trim().parse());
-        let sizes: Result<Vec<NonZeroUsize>, _> = sizes.collect();
-        let sizes = sizes.map_err(|error| {
-            format!("--gallery: {error}; `bench` takes numbers of classes, such as 1000,1000000")
-        })?;
+    fn bench(&self, sizes: &[NonZeroUsize], out: &mut dyn Write) -> Result<ExitCode, Failure> {
         if !self.json {
             writeln!(out, "{}", bench::gallery::HEADINGS)?;
         }
-        for classes in &sizes {
+        for classes in sizes {
             for row in bench::gallery::search(&self.model, classes.get(), cores())? {
                 self.done(serde_json::to_value(row)?, out, || row.to_string())?;
             }
         }
-        for classes in &sizes {
+        for classes in sizes {
             if let Some(kept) = bench::gallery::keep(&self.model, classes.get())? {
                 self.done(serde_json::to_value(kept)?, out, || kept.to_string())?;
             }

@@ -1,13 +1,10 @@
-//! Measures what the device costs on this machine, for people and for machines. Knows the parts that
-//! it measures: nothing of what they are used for.
+//! Measures what the device costs on this machine, for people and for machines. Knows the parts that it measures:
+//! nothing of what they are used for, and no other runtime (those are compared in `tests/rivals`).
 
 use std::fs;
 
 pub mod encoder;
 pub mod gallery;
-#[cfg(feature = "peers")]
-mod peers;
-mod twin;
 
 /// Memory of this process that lies in the machine's, in bytes; none where the system does not tell.
 pub fn resident_bytes() -> Option<u64> {

@@ -3,14 +3,32 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::onnx::tensor_proto::DataType;
-use crate::model::onnx::tensor_shape_proto::{Dimension, dimension};
-use crate::model::onnx::{
+use onelook_edge::model::onnx::tensor_proto::DataType;
+use onelook_edge::model::onnx::tensor_shape_proto::{Dimension, dimension};
+use onelook_edge::model::onnx::{
     GraphProto, NodeProto, TensorProto, TensorShapeProto, TypeProto, ValueInfoProto, type_proto,
 };
+use onelook_edge::model::{self, Card, Precision};
+
+/// The file of the same network in f32; none where it is not one in 8 bits as `onelook export` writes it.
+///
+/// # Errors
+/// In words, where the twin cannot be written.
+pub fn file(bytes: &[u8], card: &Card) -> Result<Option<Vec<u8>>, String> {
+    let twin = match card.precision {
+        Precision::Int8 => model::graph(bytes).and_then(|graph| f32_twin(&graph)),
+        Precision::F32 => None,
+    };
+    let card = Card {
+        precision: Precision::F32,
+        ..card.clone()
+    };
+    let encoded = twin.map(|graph| model::encode(graph, Some(&card)));
+    encoded.transpose()
+}
 
 /// The f32 twin of a network of the form that `onelook export` writes in 8 bits; none for another.
-pub fn f32_twin(graph: &GraphProto) -> Option<GraphProto> {
+fn f32_twin(graph: &GraphProto) -> Option<GraphProto> {
     let constants: BTreeMap<&str, &TensorProto> = graph
         .initializer
         .iter()
@@ -143,16 +161,16 @@ pub fn value(name: &str, dims: &[i64]) -> ValueInfoProto {
 
 #[cfg(test)]
 mod tests {
+    use onelook_edge::model::{Engine, Model};
+    use onelook_edge::vision::preprocess::Patch;
+
     use super::*;
-    use crate::model::{Engine, Model, encode, graph};
-    use crate::vision::preprocess::Patch;
 
     #[test]
     fn the_twin_gives_the_embedding_but_for_rounding() {
-        let bytes = include_bytes!("../../../models/omniglot/model.onnx");
+        let bytes = crate::SHIPPED;
         let model = Model::from_bytes(bytes, "shipped").unwrap();
-        let twin = f32_twin(&graph(bytes).unwrap()).unwrap();
-        let twin = encode(twin, Some(model.card())).unwrap();
+        let twin = file(bytes, model.card()).unwrap().unwrap();
         let twin = Model::on(Engine::Tract, twin, "twin").unwrap();
         let ramp = |i: usize| {
             if i % 32 < 9 {
