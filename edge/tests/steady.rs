@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use image::{ExtendedColorType, codecs::jpeg::JpegEncoder};
 use onelook_edge::camera::{self, Layout, MotionJpeg, Raw, Source, Wanted};
-use onelook_edge::cli::demo::CLIP;
+use onelook_edge::clip::CLIP;
 use onelook_edge::device::config::Config;
 use onelook_edge::device::live::{Live, Roi, Seen, Threshold};
 use onelook_edge::gallery::Gallery;

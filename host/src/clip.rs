@@ -2,7 +2,7 @@
 //! camera held above them would send it. Knows glyphs and JPEG: nothing of models.
 
 use image::codecs::jpeg::JpegEncoder;
-use onelook_edge::cli::demo::SHOWN;
+use onelook_edge::clip::SHOWN;
 use onelook_edge::picture::frame::Frame;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;

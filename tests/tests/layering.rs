@@ -56,6 +56,32 @@ const CRATES: &[Crates] = &[
         why: "the device has other doors than the command line",
     },
     Crates {
+        names: &[
+            "gpiocdev",
+            "rustix",
+            "sd_notify",
+            "ctrlc",
+            "shell_words",
+            "embedded_graphics",
+            "embedded_hal",
+            "linux_embedded_hal",
+            "mipidsi",
+            "ssd1306",
+        ],
+        only_in: &[
+            "edge::camera",
+            "edge::cli",
+            "edge::control",
+            "edge::event::systemd",
+            "edge::gpio",
+            "edge::run",
+            "edge::screen",
+            "host",
+        ],
+        but_not_in: &[],
+        why: "they are there with the feature `device` alone; the library builds without it",
+    },
+    Crates {
         names: &["tokio", "axum", "rumqttc", "futures"],
         only_in: &["edge::serve", "edge::event::mqtt"],
         but_not_in: &[],
@@ -78,6 +104,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("host::random", &[]),
     ("host::data", &["random", "config"]),
     ("host::config", &["random"]),
+    ("edge::clip", &[]),
 ];
 
 /// Rooms that must not use these others of their crate.

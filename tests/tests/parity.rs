@@ -11,7 +11,7 @@ use onelook::data::Dataset;
 use onelook::export::{self, Order};
 use onelook::train;
 use onelook_edge::camera::MotionJpeg;
-use onelook_edge::cli::demo::CLIP;
+use onelook_edge::clip::CLIP;
 use onelook_edge::kernel::Isa;
 use onelook_edge::model::{Engine, INPUT, Model, OUTPUT, Precision};
 use onelook_edge::vision::preprocess::{Patch, patch};

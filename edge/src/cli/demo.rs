@@ -10,6 +10,7 @@ use std::time::Instant;
 use serde_json::json;
 
 use crate::camera::MotionJpeg;
+use crate::clip::{CLIP, SHOWN};
 use crate::control::{Command, Request};
 use crate::device::config::Config;
 use crate::device::live::{Live, Threshold};
@@ -21,19 +22,6 @@ use crate::picture::frame::Frame;
 use crate::screen::overlay::Canvas;
 use crate::whole;
 
-/// 320 x 240 motion JPEG, drawn by `onelook demo-clip`: every frame another hand's drawing.
-pub const CLIP: &[u8] = include_bytes!("../../demo/clip.mjpeg");
-/// What the clip shows, in turn: (sign, frames).
-pub const SHOWN: [(usize, usize); 8] = [
-    (0, 1),
-    (1, 1),
-    (0, 4),
-    (1, 4),
-    (2, 4),
-    (1, 3),
-    (0, 3),
-    (2, 2),
-];
 /// What the signs are enrolled as, when they are first seen; the last sign never is.
 pub const NAMES: [&str; 2] = ["alpha", "beta"];
 

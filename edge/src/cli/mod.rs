@@ -1,5 +1,7 @@
 //! The command line of `onelook-edge`: arguments in, exit code out. The work is in the library.
 
+#![allow(clippy::print_stderr)] // errors of a command, for the person who typed it
+
 pub mod bench;
 pub mod demo;
 pub mod doctor;

@@ -19,6 +19,7 @@
 //! `bad_command`, `bad_name`, `no_such_class`, `class_exists`, `nothing_to_undo`, `nothing_to_confirm`,
 //! `in_progress`, `busy`, `ended`, `no_answer`.
 
+#[cfg(feature = "device")]
 pub mod systemd;
 
 use std::io::{self, Write};

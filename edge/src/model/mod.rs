@@ -460,6 +460,7 @@ impl Model {
                 })?;
                 Ok(embedding)
             }
+            #[allow(clippy::panic)] // documented above: the caller mixed up two models
             _ => panic!("memory of another model"),
         }
     }
@@ -676,7 +677,7 @@ fn run(plan: &Arc<TypedSimplePlan>, input: &InputSpec, numbers: &[f32]) -> Tract
 mod tests {
     use super::*;
     use crate::camera::MotionJpeg;
-    use crate::cli::demo::CLIP;
+    use crate::clip::CLIP;
     use crate::vision::preprocess::patch;
 
     const SHIPPED: &[u8] = include_bytes!("../../models/omniglot/model.onnx");

@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use onelook_edge::camera::MotionJpeg;
+use onelook_edge::clip::CLIP;
 use onelook_edge::gallery::head::Head;
 use onelook_edge::kernel::Isa;
 use onelook_edge::kernel::conv::Gemm;
@@ -16,7 +17,7 @@ use onelook_edge::vision::preprocess;
 use serde_json::{Value, json};
 
 use crate::runtime::{Embed, Runtime};
-use crate::{CLIP, Failure, twin};
+use crate::{Failure, twin};
 
 /// The runtimes of others, which take both files: that in 8 bits and its twin in f32.
 const OTHERS: [Runtime; 3] = [Runtime::Own(Engine::Tract), Runtime::Ort, Runtime::Rten];

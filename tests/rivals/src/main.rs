@@ -27,8 +27,6 @@ use runtime::Runtime;
 
 /// The model that ships with the device.
 const SHIPPED: &[u8] = include_bytes!("../../../models/omniglot/model.onnx");
-/// The demonstration's frames.
-const CLIP: &[u8] = include_bytes!("../../../edge/demo/clip.mjpeg");
 
 type Failure = Box<dyn std::error::Error>;
 

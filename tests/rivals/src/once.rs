@@ -5,12 +5,13 @@ use std::fs;
 use std::io::Write;
 
 use onelook_edge::camera::MotionJpeg;
+use onelook_edge::clip::CLIP;
 use onelook_edge::gallery::Gallery;
 use onelook_edge::gallery::decide::identify;
 use onelook_edge::model::Card;
 use onelook_edge::vision::preprocess;
 
-use crate::{CLIP, Failure, Once, twin};
+use crate::{Failure, Once, twin};
 
 /// Learns a class from each of the first two frames of the demonstration and names the third; embeds that one again
 /// as often as `order` says. Prints the resident memory in bytes, or an empty line where the system does not tell.

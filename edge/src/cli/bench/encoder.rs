@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{Spread, resident_bytes};
 use crate::camera::MotionJpeg;
-use crate::cli::demo::CLIP;
+use crate::clip::CLIP;
 use crate::gallery::Gallery;
 use crate::gallery::decide::identify;
 use crate::kernel::Isa;
