@@ -1,4 +1,5 @@
-//! The clip that ships with the program, and what it shows: the demonstration plays it, the trainer draws it.
+//! The clip of the demonstration, which the trainer draws (`onelook demo-clip`) and benches and tests look at, too.
+//! Knows bytes and counts alone.
 
 /// 320 x 240 motion JPEG, drawn by `onelook demo-clip`: every frame another hand's drawing.
 pub const CLIP: &[u8] = include_bytes!("../demo/clip.mjpeg");

@@ -1,5 +1,7 @@
 //! Outside data may be anything: no picture, stream or model file makes the program panic.
 
+#![allow(clippy::panic)] // the helper is a test's, too
+
 use std::io::Cursor;
 use std::path::Path;
 

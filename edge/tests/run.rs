@@ -1,7 +1,7 @@
 //! The running program, from a camera on its standard input to the lines on its standard output, with
 //! classes taught through its control socket. Knows the program's outside only.
 
-#![allow(clippy::unwrap_used)] // the helpers are a test's, too
+#![allow(clippy::panic, clippy::unwrap_used)] // the helpers are a test's, too
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};

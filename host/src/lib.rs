@@ -6,6 +6,8 @@
 //! scores it with the device's own model and gallery; [`report`] makes the page that tells all of it. [`clip`] draws
 //! what the device's demonstration plays; [`cli`] is what a person types.
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
+
 pub mod augment;
 pub mod cli;
 pub mod clip;

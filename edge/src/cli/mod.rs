@@ -12,16 +12,13 @@ mod tell;
 mod verify;
 
 use std::io::{self, Write};
-use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use bench::encoder::{self, Runtime};
 use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::cli::open::Common;
 use crate::kernel;
-use crate::model;
 
 const REJECTED: u8 = 1;
 const NEEDS_ATTENTION: u8 = 1;
@@ -69,26 +66,8 @@ enum Command {
         #[command(subcommand)]
         command: gallery::GalleryCommand,
     },
-    /// Measure what an embedding costs on this machine, or with `--gallery 1000,1000000` what a search
-    /// of made-up galleries of so many classes does
-    Bench {
-        /// Other runtimes to compare with: ort (from the library that ORT_DYLIB_PATH names), rten;
-        /// for programs built with `--features peers`
-        #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = Runtime::named)]
-        against: Vec<Runtime>,
-        /// Threads that each of them may use
-        #[arg(long, value_name = "COUNT", default_value_t = 1)]
-        threads: usize,
-        /// Make one decision, for the process that measures how long that takes
-        #[arg(long, hide = true, value_name = "NAME", value_parser = Runtime::named)]
-        first_decision: Option<Runtime>,
-        /// How often it embeds its picture again, for whoever counts instructions
-        #[arg(long, hide = true, value_name = "COUNT", default_value_t = 0)]
-        again: usize,
-        /// Do it with the same network in f32
-        #[arg(long, hide = true)]
-        as_f32: bool,
-    },
+    /// Measure what an embedding costs on this machine, or with --classes what a search of made-up galleries does
+    Bench(bench::BenchArgs),
     /// Print a completion script for a shell
     Completions {
         /// The shell
@@ -130,26 +109,7 @@ fn dispatch(Cli { command, common }: Cli, out: &mut dyn Write) -> Result<ExitCod
         Command::Identify(args) => identify::run(args, &common, out),
         Command::Doctor => Ok(doctor::run(&common, out)?),
         Command::Gallery { command } => gallery::run(command, &common, out),
-        Command::Bench {
-            against,
-            threads,
-            first_decision,
-            again,
-            as_f32,
-        } => match &common.gallery {
-            Some(sizes) => bench_gallery(sizes, &common, out),
-            None => {
-                let (bytes, name) = match &common.model {
-                    Some(path) => (model::read(path)?, path.display().to_string()),
-                    None => (model::SHIPPED.to_vec(), "the shipped model".to_owned()),
-                };
-                match first_decision {
-                    Some(runtime) => encoder::first_decision(bytes, runtime, as_f32, again, out)?,
-                    None => encoder::run(&bytes, &name, &against, threads, common.json, out)?,
-                }
-                Ok(ExitCode::SUCCESS)
-            }
-        },
+        Command::Bench(args) => bench::run(args, &common, out),
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "onelook-edge", &mut script);
@@ -157,32 +117,6 @@ fn dispatch(Cli { command, common }: Cli, out: &mut dyn Write) -> Result<ExitCod
             Ok(ExitCode::SUCCESS)
         }
     }
-}
-
-/// `gallery` is what stands for a gallery's path elsewhere: here, sizes.
-fn bench_gallery(sizes: &Path, common: &Common, out: &mut dyn Write) -> Result<ExitCode, Failure> {
-    let model = common.load_model()?;
-    let sizes = sizes.to_str().unwrap_or("1000,10000,100000");
-    let sizes = sizes.split(',').map(|size| size.trim().parse());
-    let sizes: Result<Vec<NonZeroUsize>, _> = sizes.collect();
-    let sizes = sizes.map_err(|error| {
-        format!("--gallery: {error}; `bench` takes numbers of classes, such as 1000,1000000")
-    })?;
-    if !common.json {
-        writeln!(out, "{}", bench::gallery::HEADINGS)?;
-    }
-    let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-    for classes in &sizes {
-        for row in bench::gallery::search(&model, classes.get(), threads)? {
-            common.print(out, serde_json::to_value(row)?, || row.to_string())?;
-        }
-    }
-    for classes in &sizes {
-        if let Some(kept) = bench::gallery::keep(&model, classes.get())? {
-            common.print(out, serde_json::to_value(kept)?, || kept.to_string())?;
-        }
-    }
-    Ok(ExitCode::SUCCESS)
 }
 
 #[cfg(test)]

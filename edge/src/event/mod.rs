@@ -21,6 +21,7 @@
 //! `in_progress`, `busy`, `ended`, `no_answer`.
 
 mod lines;
+#[cfg(feature = "device")]
 pub mod systemd;
 
 use std::fs;

@@ -1,19 +1,19 @@
-//! Other runtimes, as a measurement meets them: a file in, embeddings out.
+//! ONNX Runtime, as a measurement meets it: a file in, embeddings out.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::OnceLock;
 
+use onelook_edge::model::{INPUT, OUTPUT};
 use ort::environment::Environment;
 use ort::session::Session;
 use ort::value::Tensor;
 
-use super::encoder::Embed;
-use crate::model::{INPUT, OUTPUT};
+use crate::runtime::Embed;
 
 /// ONNX Runtime, from the library that `ORT_DYLIB_PATH` names, over pictures of `shape`.
 ///
 /// # Errors
 /// In words, where there is no such library or it refuses the file.
-pub fn onnx_runtime(bytes: &[u8], shape: [usize; 4], threads: usize) -> Result<Embed, String> {
+pub fn open(bytes: &[u8], shape: [usize; 4], threads: usize) -> Result<Embed, String> {
     // The library is loaded once a process.
     static ENVIRONMENT: OnceLock<Result<Environment, String>> = OnceLock::new();
     let environment = ENVIRONMENT.get_or_init(|| {
@@ -39,26 +39,5 @@ pub fn onnx_runtime(bytes: &[u8], shape: [usize; 4], threads: usize) -> Result<E
         let output = outputs.get(OUTPUT).ok_or("ONNX Runtime: no output")?;
         let numbers = output.try_extract_tensor::<f32>();
         Ok(numbers.map_err(|error| words(&error))?.1.to_vec())
-    }))
-}
-
-/// rten, over pictures of `shape`.
-///
-/// # Errors
-/// In words, where it refuses the file.
-pub fn rten(bytes: Vec<u8>, shape: [usize; 4], threads: usize) -> Result<Embed, String> {
-    let words = |error: &dyn std::error::Error| format!("rten: {error}");
-    let model = rten::Model::load(bytes).map_err(|error| words(&error))?;
-    let pool = Arc::new(rten::ThreadPool::with_num_threads(threads));
-    Ok(Box::new(move |picture| {
-        let image = rten::Value::from_shape(&shape, picture.to_vec());
-        let image = image.map_err(|error| words(&error))?;
-        let options = rten::RunOptions::default().with_thread_pool(Some(pool.clone()));
-        let output = model.run_one(image.into(), Some(options));
-        let output = output.map_err(|error| words(&error))?;
-        let (_, numbers) = output
-            .into_shape_vec::<f32, 2>()
-            .map_err(|error| words(&error))?;
-        Ok(numbers)
     }))
 }

@@ -3,10 +3,28 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::onnx::{Graph, Node, Tensor};
+use onelook_edge::model::onnx::{Graph, Node, Tensor};
+use onelook_edge::model::{self, Card, Precision};
+
+/// The file of the same network in f32; none where it is not one in 8 bits as `onelook export` writes it.
+///
+/// # Errors
+/// The twin cannot be written.
+pub fn file(bytes: &[u8], card: &Card) -> Result<Option<Vec<u8>>, model::CardError> {
+    let twin = match card.precision {
+        Precision::Int8 => model::graph(bytes).and_then(|graph| f32_twin(&graph)),
+        Precision::F32 => None,
+    };
+    let card = Card {
+        precision: Precision::F32,
+        ..card.clone()
+    };
+    let encoded = twin.map(|graph| model::encode(graph, Some(&card)));
+    encoded.transpose()
+}
 
 /// The f32 twin of a network of the form that `onelook export` writes in 8 bits; none for another.
-pub fn f32_twin(graph: &Graph) -> Option<Graph> {
+fn f32_twin(graph: &Graph) -> Option<Graph> {
     let constants: BTreeMap<&str, &Tensor> = graph
         .initializer
         .iter()
@@ -106,15 +124,16 @@ fn floats(tensor: &Tensor) -> Vec<f32> {
 
 #[cfg(test)]
 mod tests {
+    use onelook_edge::model::{Engine, Model};
+    use onelook_edge::vision::preprocess::Patch;
+
     use super::*;
-    use crate::model::{Engine, Model, SHIPPED, encode, graph};
-    use crate::vision::preprocess::Patch;
 
     #[test]
     fn the_twin_gives_the_embedding_but_for_rounding() {
-        let model = Model::from_bytes(SHIPPED, "shipped").unwrap();
-        let twin = f32_twin(&graph(SHIPPED).unwrap()).unwrap();
-        let twin = encode(twin, Some(model.card())).unwrap();
+        let bytes = onelook_edge::model::SHIPPED;
+        let model = Model::from_bytes(bytes, "shipped").unwrap();
+        let twin = file(bytes, model.card()).unwrap().unwrap();
         let twin = Model::on(Engine::Tract, twin, "twin").unwrap();
         let ramp = |i: usize| {
             if i % 32 < 9 {
