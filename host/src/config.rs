@@ -6,8 +6,6 @@ use std::path::{Path, PathBuf};
 use onelook_edge::vision::preprocess::{Crop, InputSpec, Scaling};
 use serde::{Deserialize, Serialize};
 
-use crate::augment::{AffineRanges, Elastic};
-
 /// The presets that come with the program, by name.
 pub const PRESETS: [(&str, &str); 4] = [
     ("compact", include_str!("../presets/compact.toml")),
@@ -247,6 +245,38 @@ pub struct Augment {
     /// Some pictures are seen by the simulated camera, before all other distortion.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub camera: Option<CameraShare>,
+}
+
+/// Ranges of a random affine distortion; each component is used with `probability` (Koch et al.
+/// 2015, section 3.3).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AffineRanges {
+    /// Rotation by up to so much either way.
+    pub rotation_degrees: f32,
+    /// Shear along x and along y, each by up to so much either way.
+    pub shear: f32,
+    /// Least factor of scale, along x and along y.
+    pub scale_low: f32,
+    /// Greatest factor of scale.
+    pub scale_high: f32,
+    /// Shift along x and along y, each by up to so much either way.
+    pub shift_px: f32,
+    /// 0 to 1.
+    pub probability: f64,
+}
+
+/// A smooth random displacement (Simard, Steinkraus and Platt 2003, section 2), drawn on a coarse
+/// grid and interpolated between its points.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Elastic {
+    /// Standard deviation of the displacement of a grid point, in pixels.
+    pub displacement_px: f32,
+    /// Distance of the grid points, in pixels, at least 1.
+    pub grid_px: f32,
+    /// 0 to 1.
+    pub probability: f64,
 }
 
 /// How many training pictures the simulated camera sees, and how badly.

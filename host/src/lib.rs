@@ -14,5 +14,6 @@ pub mod data;
 pub mod export;
 pub mod measure;
 pub mod network;
+pub mod random;
 pub mod report;
 pub mod train;

@@ -5,41 +5,8 @@ pub mod camera;
 
 use onelook_edge::picture::frame::Frame;
 use rand::{Rng, RngExt};
-use serde::{Deserialize, Serialize};
 
-use crate::config::Augment;
-
-/// Ranges of a random affine distortion; each component is used with `probability` (Koch et al.
-/// 2015, section 3.3).
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AffineRanges {
-    /// Rotation by up to so much either way.
-    pub rotation_degrees: f32,
-    /// Shear along x and along y, each by up to so much either way.
-    pub shear: f32,
-    /// Least factor of scale, along x and along y.
-    pub scale_low: f32,
-    /// Greatest factor of scale.
-    pub scale_high: f32,
-    /// Shift along x and along y, each by up to so much either way.
-    pub shift_px: f32,
-    /// 0 to 1.
-    pub probability: f64,
-}
-
-/// A smooth random displacement (Simard, Steinkraus and Platt 2003, section 2), drawn on a coarse
-/// grid and interpolated between its points.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Elastic {
-    /// Standard deviation of the displacement of a grid point, in pixels.
-    pub displacement_px: f32,
-    /// Distance of the grid points, in pixels, at least 1.
-    pub grid_px: f32,
-    /// 0 to 1.
-    pub probability: f64,
-}
+use crate::config::{AffineRanges, Augment, Elastic};
 
 /// A linear map about the centre of a picture, then a shift.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -23,8 +23,9 @@ use crate::export;
 use crate::measure::eval::{self, Accuracy, Rule, Seen, Verification};
 use crate::measure::openset::{self, Kept, OpenSet};
 use crate::measure::oracle;
+use crate::random::{Purpose, stream};
 use crate::report;
-use crate::train::sampler::{self, Purpose, TrialSpec};
+use crate::train::sampler::{self, TrialSpec};
 use crate::train::{self, Compute, Ending};
 
 /// Exit code of a run that was told to stop, as shells have it.
@@ -515,7 +516,7 @@ fn camera_command(args: &CameraArgs, out: &mut dyn Write) -> Result<ExitCode, Fa
     let mut frames: Vec<_> = classes
         .flat_map(|class| class.pictures.iter().map(|picture| &picture.frame))
         .collect();
-    frames.shuffle(&mut sampler::stream(args.seed, Purpose::Batch, 0));
+    frames.shuffle(&mut stream(args.seed, Purpose::Batch, 0));
     frames.truncate(args.pictures);
     let (mut found, mut taken) = (0, 0);
     std::fs::create_dir_all(&args.out).map_err(|error| format!("{:?}: {error}", args.out))?;

@@ -31,9 +31,10 @@ use crate::config::{Decay, Objective, OptimizerSpec, Recipe};
 use crate::data::Dataset;
 use crate::network::Twin;
 use crate::network::cpu::Layers;
+use crate::random::{Purpose, stream};
 use crate::train::distill::{TeacherError, Teachers};
 use loss::{Loss, Softmax};
-use sampler::{Batch, Labels, Purpose, Sampler, Trial, stream};
+use sampler::{Batch, Labels, Sampler, Trial};
 
 /// Pictures embedded at once where nothing is learned.
 const EMBED_BATCH: usize = 128;

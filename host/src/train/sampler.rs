@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use onelook_edge::picture::frame::Frame;
 use onelook_edge::vision::locate;
 use onelook_edge::vision::preprocess::{Crop, InputSpec, Patch, cleaned, patch};
+use rand::RngExt;
 use rand::seq::{IndexedRandom, SliceRandom};
-use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
@@ -16,6 +16,7 @@ use crate::augment;
 use crate::augment::camera::{self, Conditions};
 use crate::config::{Augment, CameraShare, Objective, Recipe, Validation};
 use crate::data::{self, Dataset, Skipped};
+use crate::random::{Purpose, stream};
 
 /// The marks of a composite are moved against each other by up to so much of the first picture's sides, either way,
 const REACH: f32 = 0.5;
@@ -24,44 +25,6 @@ const UNSTEADY: f32 = 0.04;
 
 /// Photographs that are taken before anybody is told how many there are.
 const AT_ONCE: usize = 64;
-
-/// What random numbers are for; each use has a stream of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
-    /// The first weights.
-    Init = 1,
-    /// Which groups validate.
-    Split,
-    /// What a step looks at.
-    Batch,
-    /// The order of pairs in an epoch.
-    Order,
-    /// Which pairs there are.
-    Pairs,
-    /// How a copy of a pair is distorted.
-    Distortion,
-    /// Trials of one-shot classification.
-    Trials,
-    /// Pairs to verify.
-    Verification,
-    /// Which pictures set 8-bit ranges.
-    Calibration,
-    /// Which classes a resample draws.
-    Bootstrap,
-    /// Galleries and probes of open-set identification.
-    OpenSet,
-    /// What the simulated camera does to a training picture.
-    Camera,
-    /// What it does to a picture that is measured.
-    Photographs,
-}
-
-/// The random numbers for one purpose and index.
-pub fn stream(seed: u64, purpose: Purpose, index: u64) -> ChaCha8Rng {
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    rng.set_stream(((purpose as u64) << 48) | index);
-    rng
-}
 
 /// Network input and what is known of it.
 #[derive(Clone, Debug, PartialEq)]

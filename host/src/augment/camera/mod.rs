@@ -11,7 +11,7 @@ use rand::{Rng, RngExt};
 use rayon::prelude::*;
 
 use super::floor;
-use crate::train::sampler::{Purpose, stream};
+use crate::random::{Purpose, stream};
 
 /// Width of what the camera sends, in pixels.
 pub const WIDTH: usize = 640;
