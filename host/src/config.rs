@@ -14,7 +14,7 @@ pub const PRESETS: [(&str, &str); 4] = [
     ("koch35", include_str!("../presets/koch35.toml")),
 ];
 
-/// Weights that a block may have, those included that are 0 because it is depthwise.
+/// The most weights that a block may have.
 const MOST_WEIGHTS: usize = 1 << 28;
 
 /// A whole recipe: everything that, with data and seed, makes a model.
@@ -72,25 +72,12 @@ pub struct Block {
     /// Normalises each channel over the batch (Ioffe and Szegedy 2015). Its scale is kept
     /// positive, so that it can be folded into the convolution before the pooling.
     pub batch_norm: bool,
-    /// Adds what the block sees to what it gives, before the ReLU: a residual block (He et al. 2016) of one
-    /// layer. The device need not add: it is folded into the filter (Ding et al. 2021, section 3.3).
-    #[serde(default)]
-    pub skip: bool,
-    /// Each filter sees the channel of its own number alone (Howard et al. 2017, section 3.1). For the
-    /// device it is a filter over all channels like any other, with zeros.
-    #[serde(default)]
-    pub depthwise: bool,
 }
 
 impl Block {
     /// The side of what its convolution makes of pictures of this side; none where the filter is larger.
     pub fn convolved(&self, side: usize) -> Option<usize> {
         (side + 2 * self.padding + 1).checked_sub(self.kernel)
-    }
-
-    /// How many of `channels` one of its filters sees.
-    pub fn channels_seen(&self, channels: usize) -> usize {
-        if self.depthwise { 1 } else { channels }
     }
 }
 
@@ -129,17 +116,13 @@ pub enum Objective {
         classes: usize,
         /// Pictures of each class in a batch.
         pictures: usize,
-        /// The share of batches whose classes come from one group, 0 to 1, of those that are neither of
-        /// composites nor of hard classes.
+        /// The share of batches whose classes come from one group, 0 to 1, of those that are not of
+        /// composites.
         within_group: f64,
         /// The share of batches whose classes are made for them, 0 to 1: each is two classes of one group, drawn
         /// over each other by the same drawer where pictures of a class are in the order of the drawers.
         #[serde(default)]
         composites: f64,
-        /// The share of the batches that are not of composites which are a class drawn by chance and those whose
-        /// mean patches are nearest to its own, of any group, 0 to 1.
-        #[serde(default)]
-        hard_classes: f64,
         /// Whether a class turned by 90, 180 or 270 degrees counts as three further classes.
         turns_as_classes: bool,
         /// Whether a class seen in a mirror counts as one more class, beside its turns.
@@ -238,8 +221,6 @@ pub enum Decay {
 pub struct Augment {
     /// Rotation, shear, scale, shift.
     pub affine: Option<AffineRanges>,
-    /// A smooth displacement.
-    pub elastic: Option<Elastic>,
     /// Strokes grow or shrink by up to so much, in pixels, 0 to 1.
     pub thickness: f32,
     /// Some pictures are seen by the simulated camera, before all other distortion.
@@ -262,19 +243,6 @@ pub struct AffineRanges {
     pub scale_high: f32,
     /// Shift along x and along y, each by up to so much either way.
     pub shift_px: f32,
-    /// 0 to 1.
-    pub probability: f64,
-}
-
-/// A smooth random displacement (Simard, Steinkraus and Platt 2003, section 2), drawn on a coarse
-/// grid and interpolated between its points.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Elastic {
-    /// Standard deviation of the displacement of a grid point, in pixels.
-    pub displacement_px: f32,
-    /// Distance of the grid points, in pixels, at least 1.
-    pub grid_px: f32,
     /// 0 to 1.
     pub probability: f64,
 }
@@ -406,7 +374,6 @@ impl Recipe {
             Objective::AllPairs {
                 within_group,
                 composites,
-                hard_classes,
                 smoothing,
                 ..
             } => {
@@ -415,7 +382,6 @@ impl Recipe {
                 if composites > 0.0 {
                     needs_marks("objective.composites")?;
                 }
-                share("objective.hard_classes", hard_classes)?;
                 if !(0.0..1.0).contains(&smoothing) {
                     return Err(format!(
                         "objective.smoothing must be 0 to below 1, not {smoothing}"
@@ -428,9 +394,6 @@ impl Recipe {
                     return Err("objective.pairs x (1 + copies) must be below 2^32".to_owned());
                 }
             }
-        }
-        if let Some(elastic) = &self.augment.elastic {
-            share("augment.elastic.probability", elastic.probability)?;
         }
         if let Some(camera) = &self.augment.camera {
             share("augment.camera.share", camera.share)?;
@@ -496,26 +459,12 @@ impl NetworkSpec {
                 ));
             }
             let channels = planes[i].0;
-            if block.depthwise && block.filters != channels {
-                return Err(format!(
-                    "block {i}: depthwise, it has as many filters as it sees channels, {channels}"
-                ));
-            }
             let weights = [channels, block.kernel, block.kernel];
             let weights = weights
                 .iter()
                 .try_fold(block.filters, |n, &by| n.checked_mul(by));
             if weights.is_none_or(|weights| weights > MOST_WEIGHTS) {
-                return Err(format!(
-                    "block {i}: more than {MOST_WEIGHTS} weights as the device will have it"
-                ));
-            }
-            let same = (channels, Some(side), 1);
-            if block.skip && (block.filters, block.convolved(side), block.pool) != same {
-                return Err(format!(
-                    "block {i}: with a skip it gives what it sees, {channels} channels of {side} x {side}: pool = 1, \
-                     kernel = 2 x padding + 1"
-                ));
+                return Err(format!("block {i}: more than {MOST_WEIGHTS} weights"));
             }
             side = block.convolved(side).map_or(0, |side| side / block.pool);
             if side == 0 {
@@ -568,17 +517,18 @@ mod tests {
             assert!(error.to_string().contains(named), "{error}");
         };
         let share = "within_group = 0.7";
-        let hard = "within_group = 0.7\nhard_classes = 1.5";
         let composites = "composites = 0.3";
         let groups = "validation_groups = 5";
         let drawers = "validation_groups = 5\ntrain_drawers = 0";
         for (right, wrong, named) in [
             ("side_px", "side_pixels", "side_pixels"),
             (share, "within_group = nan", "within_group"),
-            (share, hard, "hard_classes must be"),
             (composites, "composites = -0.1", "composites must be"),
             (groups, drawers, "drawers"),
             ("filters = 96", "filters = 20_000_000", "weights"),
+            ("pool = 2", "pool = 2, skip = true", "`skip`"),
+            (share, "within_group = 0.7\nhard_classes = 0.1", "`hard_classes`"),
+            ("[augment]", "[augment]\nelastic = {}", "`elastic`"),
             ("side_px = 32", "side_px = 8", "nothing is left"),
         ] {
             refused(&compact.replace(right, wrong), named);
@@ -587,18 +537,5 @@ mod tests {
         refused(&unit, "composites needs crop = mark");
         let without = unit.replace("composites = 0.3\n", "");
         refused(&without, "camera needs crop = mark");
-        // The first block sees 1 channel, the last the 160 that it has filters for.
-        let block = "padding = 1, pool = 2";
-        let first = |block_as: &str| compact.replacen(block, block_as, 1);
-        let (before, after) = compact.rsplit_once(block).unwrap();
-        let last = |block_as: &str| format!("{before}{block_as}{after}");
-        let skip = "with a skip it gives what it sees";
-        refused(&first("padding = 1, pool = 1, skip = true"), skip);
-        let depthwise = first("padding = 1, pool = 2, depthwise = true");
-        refused(&depthwise, "as many filters");
-        refused(&last("padding = 1, pool = 2, skip = true"), skip);
-        refused(&last("padding = 0, pool = 1, skip = true"), skip);
-        let taken = last("padding = 1, pool = 1, skip = true");
-        assert!(Recipe::parse(&taken, Path::new("x.toml")).is_ok());
     }
 }

@@ -168,27 +168,6 @@ fn f32_of_kochs_kind() {
     f32_agrees(TINY_KOCH);
 }
 
-/// Blocks of every kind that the export makes plain.
-fn with_skips_and_depthwise_filters() -> String {
-    let plain = "kernel = 3, padding = 1, pool = 2, batch_norm = true }";
-    let (first, last) = TINY.split_once(plain).unwrap();
-    let blocks = "
-    { filters = 8, kernel = 3, padding = 1, pool = 1, batch_norm = true, skip = true },
-    { filters = 8, kernel = 3, padding = 1, pool = 2, batch_norm = true, depthwise = true },
-    { filters = 8, kernel = 5, padding = 2, pool = 1, batch_norm = true, depthwise = true, skip = true }";
-    format!("{first}{plain},{blocks}{last}")
-}
-
-#[test]
-fn f32_of_skips_and_depthwise_filters() {
-    f32_agrees(&with_skips_and_depthwise_filters());
-}
-
-#[test]
-fn int8_of_skips_and_depthwise_filters() {
-    int8_agrees(&with_skips_and_depthwise_filters());
-}
-
 #[test]
 fn int8_of_the_compact_kind() {
     int8_agrees(TINY);

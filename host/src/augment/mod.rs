@@ -6,7 +6,7 @@ pub mod camera;
 use onelook_edge::picture::frame::Frame;
 use rand::{Rng, RngExt};
 
-use crate::config::{AffineRanges, Augment, Elastic};
+use crate::config::{AffineRanges, Augment};
 
 /// A linear map about the centre of a picture, then a shift.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -71,57 +71,11 @@ pub fn distort(frame: &Frame, augment: &Augment, rng: &mut impl Rng) -> Frame {
     let affine = augment
         .affine
         .map_or(Affine::IDENTITY, |ranges| ranges.sample(rng));
-    let field = augment
-        .elastic
-        .filter(|elastic| rng.random_bool(elastic.probability.clamp(0.0, 1.0)))
-        .map(|elastic| Field::sample(&elastic, frame.width(), frame.height(), rng));
-    warp(frame, &affine, field.as_ref())
+    warp(frame, &affine)
 }
 
-/// Displacements at the points of a coarse grid.
-pub struct Field {
-    columns: usize,
-    per_px: f32,
-    /// (x, y) in pixels, row-major.
-    points: Vec<[f32; 2]>,
-}
-
-impl Field {
-    /// A random field for a picture of this size.
-    pub fn sample(elastic: &Elastic, width: usize, height: usize, rng: &mut impl Rng) -> Self {
-        let per_px = 1.0 / elastic.grid_px.max(1.0);
-        let points_along = |side: usize| (side as f32 * per_px).ceil() as usize + 2;
-        let (columns, rows) = (points_along(width), points_along(height));
-        // The sum of four uniform numbers is near enough to a normal one, and bounded.
-        let deviation = (4.0f32 / 12.0).sqrt();
-        let mut number = || {
-            let sum: f32 = (0..4).map(|_| rng.random::<f32>() - 0.5).sum();
-            elastic.displacement_px * sum / deviation
-        };
-        Self {
-            columns,
-            per_px,
-            points: (0..columns * rows).map(|_| [number(), number()]).collect(),
-        }
-    }
-
-    fn at(&self, x: f32, y: f32) -> [f32; 2] {
-        let (gx, gy) = (x * self.per_px, y * self.per_px);
-        let (column, row) = (gx as usize, gy as usize);
-        let smooth = |t: f32| t * t * (3.0 - 2.0 * t);
-        let (fx, fy) = (smooth(gx.fract()), smooth(gy.fract()));
-        let point = |dx: usize, dy: usize| self.points[(row + dy) * self.columns + column + dx];
-        [0, 1].map(|axis| {
-            let top = point(0, 0)[axis] * (1.0 - fx) + point(1, 0)[axis] * fx;
-            let bottom = point(0, 1)[axis] * (1.0 - fx) + point(1, 1)[axis] * fx;
-            top * (1.0 - fy) + bottom * fy
-        })
-    }
-}
-
-/// `frame` mapped by `affine`, then displaced, by linear interpolation in one pass; a singular
-/// matrix changes nothing.
-pub fn warp(frame: &Frame, affine: &Affine, field: Option<&Field>) -> Frame {
+/// `frame` mapped by `affine`, by linear interpolation; a singular matrix changes nothing.
+pub fn warp(frame: &Frame, affine: &Affine) -> Frame {
     let [[a, b], [c, d]] = affine.matrix;
     let determinant = a * d - b * c;
     if determinant.abs() < 1e-6 {
@@ -138,9 +92,8 @@ pub fn warp(frame: &Frame, affine: &Affine, field: Option<&Field>) -> Frame {
     let mut out = Vec::with_capacity(pixels.len());
     for y in 0..height {
         for x in 0..width {
-            let moved = field.map_or([0.0; 2], |field| field.at(x as f32, y as f32));
-            let u = x as f32 - centre[0] - affine.shift_px[0] + moved[0];
-            let v = y as f32 - centre[1] - affine.shift_px[1] + moved[1];
+            let u = x as f32 - centre[0] - affine.shift_px[0];
+            let v = y as f32 - centre[1] - affine.shift_px[1];
             let sx = inverse[0][0] * u + inverse[0][1] * v + centre[0];
             let sy = inverse[1][0] * u + inverse[1][1] * v + centre[1];
             let (left, top) = (floor(sx), floor(sy));
@@ -353,7 +306,7 @@ mod tests {
 
     #[test]
     fn the_identity_changes_no_byte() {
-        assert_eq!(warp(&lopsided(), &Affine::IDENTITY, None), lopsided());
+        assert_eq!(warp(&lopsided(), &Affine::IDENTITY), lopsided());
     }
 
     #[test]
@@ -364,7 +317,7 @@ mod tests {
         };
         // Border, corners twice: 1 1 2 3 3 4 4 5 6 6, upper median 4.
         let expected = Frame::new(3, 2, 1, vec![4, 1, 2, 4, 4, 5]).unwrap();
-        assert_eq!(warp(&lopsided(), &shift, None), expected);
+        assert_eq!(warp(&lopsided(), &shift), expected);
     }
 
     #[test]
@@ -375,7 +328,7 @@ mod tests {
         };
         let frame = Frame::new(3, 1, 1, vec![10, 20, 40]).unwrap();
         // Border: every pixel twice, the ends twice more; median 20.
-        assert_eq!(warp(&frame, &shift, None).pixels(), [15, 30, 30]);
+        assert_eq!(warp(&frame, &shift).pixels(), [15, 30, 30]);
     }
 
     #[test]
@@ -413,11 +366,6 @@ mod tests {
     fn the_same_seed_gives_the_same_bytes() {
         let augment = Augment {
             affine: Some(RANGES),
-            elastic: Some(Elastic {
-                displacement_px: 2.0,
-                grid_px: 12.0,
-                probability: 1.0,
-            }),
             thickness: 0.0,
             camera: None,
         };

@@ -41,7 +41,6 @@ struct ConvBlock {
     norm: Option<BatchNorm>,
     padding: usize,
     pool: usize,
-    skip: bool,
 }
 
 #[derive(Module, Debug)]
@@ -100,9 +99,8 @@ impl Twin {
         let mut id = || ids.next().unwrap_or_default();
         let mut blocks = Vec::new();
         for (block, &(channels, _)) in spec.blocks.iter().zip(&shapes.planes) {
-            let channels_seen = block.channels_seen(channels);
-            let shape = [block.filters, channels_seen, block.kernel, block.kernel];
-            let fan_in = channels_seen * block.kernel * block.kernel;
+            let shape = [block.filters, channels, block.kernel, block.kernel];
+            let fan_in = channels * block.kernel * block.kernel;
             let (weight_deviation, (bias_mean, bias_deviation)) = match spec.init {
                 Init::He => ((2.0 / fan_in as f32).sqrt(), (0.0, 0.0)),
                 Init::Koch => (0.01, (0.5, 0.01)),
@@ -125,7 +123,6 @@ impl Twin {
                 norm,
                 padding: block.padding,
                 pool: block.pool,
-                skip: block.skip,
             });
         }
         let flat: usize = shapes
@@ -168,10 +165,7 @@ impl Twin {
     pub fn forward(&self, pictures: Tensor<4>) -> Tensor<2> {
         let mut x = pictures;
         for block in &self.blocks {
-            let seen = block.skip.then(|| x.clone());
-            // As many as there are channels, where each filter sees its own alone.
-            let groups = x.dims()[1] / block.weight.dims()[1];
-            let options = ConvOptions::new([1, 1], [block.padding; 2], [1, 1], groups);
+            let options = ConvOptions::new([1, 1], [block.padding; 2], [1, 1], 1);
             let bias = block.bias.as_ref().map(Param::val);
             x = conv2d(x, block.weight.val(), bias, options);
             if block.pool > 1 {
@@ -179,9 +173,6 @@ impl Twin {
             }
             if let Some(norm) = &block.norm {
                 x = norm.forward(x);
-            }
-            if let Some(seen) = seen {
-                x = x + seen;
             }
             x = relu(x);
         }
@@ -409,20 +400,14 @@ impl Twin {
         layers
     }
 
-    /// The weights as plain numbers: batch normalisations and skips folded into their convolutions, depthwise
-    /// filters with zeros for the channels that they do not see.
+    /// The weights as plain numbers, batch normalisations folded into their convolutions.
     ///
     /// # Errors
     /// In words, where the device fails.
     pub fn plain(&self, spec: &NetworkSpec) -> Result<PlainTwin, String> {
         let mut blocks = Vec::new();
         for (block, &spec) in self.blocks.iter().zip(&spec.blocks) {
-            let [filters, channels_seen, kernel, _] = block.weight.val().dims();
-            let channels = if spec.depthwise {
-                filters
-            } else {
-                channels_seen
-            };
+            let [filters, channels, _, _] = block.weight.val().dims();
             let mut weight = numbers(block.weight.val())?;
             let mut bias = match &block.bias {
                 Some(bias) => numbers(bias.val())?,
@@ -442,25 +427,8 @@ impl Twin {
                     bias[f] = beta[f] + (bias[f] - mean[f]) * scale;
                 }
             }
-            let taps = kernel * kernel;
-            if spec.depthwise {
-                let own = weight;
-                weight = vec![0.0; filters * channels * taps];
-                for (f, own) in own.chunks_exact(taps).enumerate() {
-                    weight[(f * channels + f) * taps..][..taps].copy_from_slice(own);
-                }
-            }
-            if spec.skip {
-                // The middle of what filter f sees of channel f: `shapes` lets a skip through with an odd kernel and
-                // as many filters as channels alone.
-                for f in 0..filters {
-                    weight[(f * channels + f) * taps + taps / 2] += 1.0;
-                }
-            }
             let spec = Block {
                 batch_norm: false,
-                skip: false,
-                depthwise: false,
                 ..spec
             };
             blocks.push(PlainBlock {

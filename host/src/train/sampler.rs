@@ -72,8 +72,6 @@ struct Group {
 /// A training class.
 struct Class {
     pictures: Vec<Picture>,
-    /// The mean of its patches, where batches of hard classes are asked for, else empty.
-    mean: Vec<f32>,
 }
 
 /// A training picture.
@@ -191,7 +189,6 @@ impl Sampler {
         };
         let mut class = |of: &data::Class| Class {
             pictures: of.pictures.iter().map(|p| picture(&p.frame)).collect(),
-            mean: Vec::new(),
         };
         let groups: Vec<Group> = train
             .groups
@@ -206,20 +203,14 @@ impl Sampler {
                 "{classes} class to train on; a twin needs at least 2, beside those that validate"
             ));
         }
-        let mut sampler = Self {
+        Ok(Self {
             groups,
             input: recipe.input.clone(),
             augment: recipe.augment.clone(),
             objective: recipe.objective.clone(),
             seed,
             order: Mutex::default(),
-        };
-        if matches!(recipe.objective, Objective::AllPairs { hard_classes, .. } if hard_classes > 0.0)
-        {
-            let classes = sampler.groups.par_iter_mut().flat_map(|g| &mut g.classes);
-            classes.for_each(|class| class.mean = mean_patch(&class.pictures, &recipe.input));
-        }
-        Ok(sampler)
+        })
     }
 
     /// Steps in an epoch of pairs; `None` where the schedule says.
@@ -242,7 +233,6 @@ impl Sampler {
                 pictures,
                 within_group,
                 composites,
-                hard_classes,
                 turns_as_classes,
                 mirrors_as_classes,
                 ..
@@ -263,11 +253,7 @@ impl Sampler {
                 {
                     return batch;
                 }
-                let picked = if hard_classes > 0.0 && rng.random_bool(hard_classes.min(1.0)) {
-                    self.hard_classes(&mut rng, classes)
-                } else {
-                    self.classes(&mut rng, classes, within_group)
-                };
+                let picked = self.classes(&mut rng, classes, within_group);
                 self.class_batch(&mut rng, &picked, pictures, pose)
             }
             Objective::Pairs {
@@ -299,20 +285,6 @@ impl Sampler {
         }
         picked.truncate(classes);
         picked
-    }
-
-    /// A class drawn by chance and those most like it.
-    fn hard_classes(&self, rng: &mut ChaCha8Rng, classes: usize) -> Vec<&Class> {
-        let all: Vec<&Class> = self.groups.iter().flat_map(|g| &g.classes).collect();
-        let drawn = all[rng.random_range(0..all.len())];
-        let apart = |class: &Class| -> f32 {
-            let parts = class.mean.iter().zip(&drawn.mean);
-            parts.map(|(a, b)| (a - b) * (a - b)).sum()
-        };
-        let mut by_distance: Vec<_> = all.into_iter().map(|c| (apart(c), c)).collect();
-        by_distance.sort_by(|a, b| a.0.total_cmp(&b.0));
-        let nearest = by_distance.into_iter().take(classes);
-        nearest.map(|(_, class)| class).collect()
     }
 
     /// Classes x `pictures` rows. Classes of one batch share a pose, so no drawing meets its own
@@ -564,17 +536,6 @@ fn straight(frame: &Frame, input: &InputSpec) -> Patch {
     patch(frame, input).unwrap_or_else(|_| Patch(vec![0.0; input.len()]))
 }
 
-/// The mean of the patches of the pictures as they are, [channels, side, side].
-fn mean_patch(pictures: &[Picture], input: &InputSpec) -> Vec<f32> {
-    let mut mean = vec![0.0; input.len()];
-    for picture in pictures {
-        for (sum, x) in mean.iter_mut().zip(straight(&picture.frame, input).0) {
-            *sum += x / pictures.len() as f32;
-        }
-    }
-    mean
-}
-
 /// A one-shot trial on a data set: which classes of which group, and which pictures.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trial {
@@ -756,36 +717,6 @@ mod tests {
         recipe.augment.affine = None;
         recipe.augment.camera = None;
         recipe
-    }
-
-    #[test]
-    fn a_batch_of_hard_classes_is_one_and_what_looks_like_it() {
-        let recipe = undistorted(&[
-            ("classes = 32", "classes = 2"),
-            ("composites = 0.3", "hard_classes = 1.0"),
-        ]);
-        let mut data = glyphs::draw(&GlyphsSpec {
-            groups: 2,
-            classes_per_group: 10,
-            drawers: 4,
-            seed: 5,
-        });
-        // The other group has the same classes: nothing is as much like one of them.
-        data.groups[1].classes = data.groups[0].classes.clone();
-        let sampler = Sampler::new(&data, &recipe, 3).expect("enough to learn");
-        for step in 0..50 {
-            let batch = sampler.batch(step);
-            let rows = batch.patches.chunks_exact(recipe.input.len());
-            let mut rows: Vec<Vec<u32>> = rows
-                .map(|row| row.iter().map(|x| x.to_bits()).collect())
-                .collect();
-            let mut second = rows.split_off(4);
-            rows.sort();
-            second.sort();
-            assert_eq!(rows, second);
-            let picked = sampler.hard_classes(&mut stream(3, Purpose::Batch, step), 2);
-            assert!(!std::ptr::eq(picked[0], picked[1]));
-        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! `network` and is what this is tested against, nor of losses and optimizers.
 //!
 //! Inside, pictures are [count, side, side, channels]: what lies under a row of a filter is one run of
-//! numbers, and a convolution that is not depthwise a product of matrices (Chellapilla, Puri and Simard
+//! numbers, and a convolution a product of matrices (Chellapilla, Puri and Simard
 //! 2006). Work is cut into parts of one size whatever the number of cores, and their sums are added in
 //! order: the result does not depend on how many cores there are.
 
@@ -42,7 +42,7 @@ pub struct Weights {
 /// The weights of a convolution and of the normalisation behind it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BlockWeights {
-    /// [filters, channels, kernel, kernel]; of a depthwise convolution [filters, 1, kernel, kernel].
+    /// [filters, channels, kernel, kernel]
     pub weight: Vec<f32>,
     /// `[filters]`: the scale of a batch normalisation, where there is one.
     pub scale: Option<Vec<f32>>,
@@ -79,14 +79,11 @@ pub struct Layers {
 #[derive(Clone, Copy, Debug)]
 struct Layer {
     channels: usize,
-    /// Channels that one filter has weights for: all, or its own alone.
-    channels_seen: usize,
     side: usize,
     filters: usize,
     kernel: usize,
     padding: isize,
     pool: usize,
-    skip: bool,
     /// Side after the convolution.
     out: usize,
     /// Side after the pooling.
@@ -126,13 +123,11 @@ impl Layers {
             let (channels, side) = planes[0];
             Layer {
                 channels,
-                channels_seen: block.channels_seen(channels),
                 side,
                 filters: block.filters,
                 kernel: block.kernel,
                 padding: block.padding as isize,
                 pool: block.pool,
-                skip: block.skip,
                 out: block.convolved(side).unwrap_or_default(),
                 pooled: planes[1].1,
             }
@@ -163,7 +158,7 @@ impl Layers {
                 .scale
                 .as_ref()
                 .map(|_| moments(&pooled, layer.filters));
-            let y = layer.activate(weights, moments.as_ref(), &pooled, &x);
+            let y = layer.activate(weights, moments.as_ref(), &pooled);
             seen.push(std::mem::replace(&mut x, y));
             blocks.push(Kept {
                 pooled,
@@ -205,18 +200,15 @@ impl Layers {
         let mut blocks = Vec::new();
         for (at, (layer, weights)) in self.blocks.iter().zip(&weights.blocks).enumerate().rev() {
             let kept = &pass.blocks[at];
-            let (scale, shift, around) =
+            let (scale, shift) =
                 layer.activate_backward(weights, kept, &pass.seen[at + 1], &mut gradient);
-            let (weight, mut of_input) = layer.convolve_backward(
+            let (weight, of_input) = layer.convolve_backward(
                 &weights.weight,
                 &pass.seen[at],
                 &kept.winners,
                 &gradient,
                 at > 0,
             );
-            for (sum, around) in of_input.iter_mut().zip(around) {
-                *sum += around;
-            }
             blocks.push(BlockWeights {
                 weight,
                 scale,
@@ -242,60 +234,9 @@ impl Pass {
 }
 
 impl Layer {
-    /// What stands under a filter, channels that it does not see included.
+    /// Numbers under a filter.
     fn field(&self) -> usize {
         self.kernel * self.kernel * self.channels
-    }
-
-    fn depthwise(&self) -> bool {
-        self.channels_seen < self.channels
-    }
-
-    /// What the filters, as a matrix of [`Self::filter_rows`] or [`Self::turned_rows`], give for each field.
-    fn apply(&self, into: &mut [f32], fields: &[f32], filters: &[f32], outputs: usize) {
-        let places = into.len() / outputs;
-        if !self.depthwise() {
-            let fields = Matrix::rows(fields, fields.len() / places);
-            return product(into, fields, Matrix::rows(filters, outputs), false);
-        }
-        into.fill(0.0);
-        let fields = fields.chunks_exact(fields.len() / places);
-        for (into, field) in into.chunks_exact_mut(outputs).zip(fields) {
-            let taps = field
-                .chunks_exact(outputs)
-                .zip(filters.chunks_exact(outputs));
-            for (field, filter) in taps {
-                for ((sum, x), w) in into.iter_mut().zip(field).zip(filter) {
-                    *sum += x * w;
-                }
-            }
-        }
-    }
-
-    /// Adds to the gradient of the filters, as in [`Self::filter_rows`], what fields and the gradients of what they
-    /// gave make of it.
-    fn gather(&self, of_filters: &mut [f32], fields: &[f32], gradient: &[f32]) {
-        let field = self.field();
-        if !self.depthwise() {
-            let fields = Matrix::rows(fields, field).transposed();
-            return product(
-                of_filters,
-                fields,
-                Matrix::rows(gradient, self.filters),
-                true,
-            );
-        }
-        let fields = fields.chunks_exact(field);
-        for (field, gradient) in fields.zip(gradient.chunks_exact(self.filters)) {
-            let taps = of_filters
-                .chunks_exact_mut(self.filters)
-                .zip(field.chunks_exact(self.filters));
-            for (sums, field) in taps {
-                for ((sum, x), g) in sums.iter_mut().zip(field).zip(gradient) {
-                    *sum += x * g;
-                }
-            }
-        }
     }
 
     /// What the block sees, as its filters do.
@@ -310,7 +251,7 @@ impl Layer {
         }
     }
 
-    /// The filters as a matrix [kernel x kernel x channels, filters], depthwise [kernel x kernel, filters].
+    /// The filters as a matrix [kernel x kernel x channels, filters].
     fn filter_rows(&self, weight: &[f32]) -> Vec<f32> {
         self.arranged(weight, |filter, channel, y, x| {
             self.place_in_rows(filter, channel, y, x)
@@ -318,15 +259,14 @@ impl Layer {
     }
 
     fn place_in_rows(&self, filter: usize, channel: usize, y: usize, x: usize) -> usize {
-        ((y * self.kernel + x) * self.channels_seen + channel) * self.filters + filter
+        ((y * self.kernel + x) * self.channels + channel) * self.filters + filter
     }
 
-    /// The filters turned by half a turn, as a matrix [kernel x kernel x filters, channels], depthwise
-    /// [kernel x kernel, filters].
+    /// The filters turned by half a turn, as a matrix [kernel x kernel x filters, channels].
     fn turned_rows(&self, weight: &[f32]) -> Vec<f32> {
         let last = self.kernel - 1;
         self.arranged(weight, |filter, channel, y, x| {
-            (((last - y) * self.kernel + last - x) * self.filters + filter) * self.channels_seen
+            (((last - y) * self.kernel + last - x) * self.filters + filter) * self.channels
                 + channel
         })
     }
@@ -347,7 +287,7 @@ impl Layer {
     fn each_weight(&self, mut call: impl FnMut(usize, usize, usize, usize, usize)) {
         let mut index = 0;
         for filter in 0..self.filters {
-            for channel in 0..self.channels_seen {
+            for channel in 0..self.channels {
                 for y in 0..self.kernel {
                     for x in 0..self.kernel {
                         call(index, filter, channel, y, x);
@@ -377,7 +317,9 @@ impl Layer {
                 let view = self.view(input);
                 view.tiles(fields, |rows, fields| {
                     let into = rows.start * self.filters..rows.end * self.filters;
-                    self.apply(&mut convolved[into], fields, &filters, self.filters);
+                    let fields = Matrix::rows(fields, self.field());
+                    let filters = Matrix::rows(&filters, self.filters);
+                    product(&mut convolved[into], fields, filters, false);
                 });
                 self.pool(convolved, pooled, winners);
             },
@@ -415,14 +357,8 @@ impl Layer {
         ((picture * self.out + y) * self.out + x) * self.filters
     }
 
-    /// Normalisation or bias, what the block saw where it has a skip, then ReLU.
-    fn activate(
-        &self,
-        weights: &BlockWeights,
-        moments: Option<&Moments>,
-        x: &[f32],
-        seen: &[f32],
-    ) -> Vec<f32> {
+    /// Normalisation or bias, then ReLU.
+    fn activate(&self, weights: &BlockWeights, moments: Option<&Moments>, x: &[f32]) -> Vec<f32> {
         let (scale, shift): (Vec<f32>, Vec<f32>) = match (&weights.scale, moments) {
             (Some(scale), Some(moments)) => {
                 let scales = scale.iter().zip(&moments.variance);
@@ -433,12 +369,7 @@ impl Layer {
             }
             _ => (vec![1.0; self.filters], weights.shift.clone()),
         };
-        // A block with a skip gives as many numbers as it sees, in the same places.
-        let mut y = if self.skip {
-            seen.to_vec()
-        } else {
-            vec![0.0; x.len()]
-        };
+        let mut y = vec![0.0; x.len()];
         let part = PICTURES * self.pooled * self.pooled * self.filters;
         y.par_chunks_mut(part)
             .zip(x.par_chunks(part))
@@ -449,7 +380,7 @@ impl Layer {
                 for (y, x) in rows {
                     for (((y, x), scale), shift) in y.iter_mut().zip(x).zip(&scale).zip(&shift) {
                         // Unlike `max`, lets through what is no number: a run that fails must be seen to.
-                        let z = x * scale + shift + *y;
+                        let z = x * scale + shift;
                         *y = if z < 0.0 { 0.0 } else { z };
                     }
                 }
@@ -458,15 +389,14 @@ impl Layer {
     }
 
     /// Turns the gradient of what the block gave, `output`, into that of what it pooled, and gives those of
-    /// the scale and the shift (Ioffe and Szegedy 2015, section 3), and that of what a skip took around the
-    /// convolution, empty where there is none.
+    /// the scale and the shift (Ioffe and Szegedy 2015, section 3).
     fn activate_backward(
         &self,
         weights: &BlockWeights,
         kept: &Kept,
         output: &[f32],
         gradient: &mut [f32],
-    ) -> (Option<Vec<f32>>, Vec<f32>, Vec<f32>) {
+    ) -> (Option<Vec<f32>>, Vec<f32>) {
         let filters = self.filters;
         let part = PICTURES * self.pooled * self.pooled * filters;
         // Normalised x = x * slope + offset.
@@ -512,14 +442,9 @@ impl Layer {
             }
             all
         });
-        let around = if self.skip {
-            gradient.to_vec()
-        } else {
-            Vec::new()
-        };
         let narrow = |sums: &[f64]| sums.iter().map(|&sum| sum as f32).collect::<Vec<f32>>();
         let Some(scale) = &weights.scale else {
-            return (None, narrow(&of_gradient), around);
+            return (None, narrow(&of_gradient));
         };
         // d x = scale slope (g - mean g - normalised x mean (g normalised x)) = g a + x b + c.
         let values = (gradient.len() / filters) as f64;
@@ -547,7 +472,7 @@ impl Layer {
                     }
                 }
             });
-        (Some(narrow(&of_product)), narrow(&of_gradient), around)
+        (Some(narrow(&of_product)), narrow(&of_gradient))
     }
 
     /// The gradients of the filters and, where asked, of the input, from that of what was pooled.
@@ -584,7 +509,9 @@ impl Layer {
                     let view = self.view(input);
                     view.tiles(fields, |rows, fields| {
                         let of_rows = rows.start * self.filters..rows.end * self.filters;
-                        self.gather(&mut of_filters, fields, &convolved[of_rows]);
+                        let fields = Matrix::rows(fields, self.field()).transposed();
+                        let gradient = Matrix::rows(&convolved[of_rows], self.filters);
+                        product(&mut of_filters, fields, gradient, true);
                     });
                     if let (Some(of_input), Some(turned)) = (of_input, &turned) {
                         let view = View {
@@ -597,7 +524,10 @@ impl Layer {
                         };
                         view.tiles(fields, |rows, fields| {
                             let into = rows.start * self.channels..rows.end * self.channels;
-                            self.apply(&mut of_input[into], fields, turned, self.channels);
+                            let field = self.kernel * self.kernel * self.filters;
+                            let fields = Matrix::rows(fields, field);
+                            let turned = Matrix::rows(turned, self.channels);
+                            product(&mut of_input[into], fields, turned, false);
                         });
                     }
                     of_filters
@@ -849,37 +779,17 @@ mod tests {
     }
 
     /// (blocks, linear layer, channels, side): odd sides, windows that leave a rest, more padding than a
-    /// filter is wide, colours, skips and filters of one channel with and without normalisation.
+    /// filter is wide, colours.
     type Network = (Vec<Block>, Option<usize>, usize, usize);
 
-    fn networks() -> [Network; 5] {
+    fn networks() -> [Network; 3] {
         let normal = vec![block(5, 3, 1, 2, true), block(7, 3, 1, 2, true)];
         let plain = vec![block(4, 4, 0, 2, false), block(6, 2, 0, 1, false)];
         let mixed = vec![block(3, 1, 0, 1, false), block(5, 2, 3, 3, true)];
-        let skip = |block| Block {
-            skip: true,
-            ..block
-        };
-        let depthwise = |block| Block {
-            depthwise: true,
-            ..block
-        };
-        let around = vec![
-            skip(block(3, 3, 1, 1, false)),
-            block(6, 2, 0, 2, true),
-            skip(block(6, 3, 1, 1, true)),
-        ];
-        let separable = vec![
-            depthwise(block(3, 2, 1, 2, false)),
-            block(5, 1, 0, 1, true),
-            skip(depthwise(block(5, 3, 1, 1, true))),
-        ];
         [
             (normal, None, 1, 13),
             (plain, Some(70), 3, 12),
             (mixed, Some(9), 1, 11),
-            (around, None, 3, 10),
-            (separable, Some(7), 3, 9),
         ]
     }
 
