@@ -7,7 +7,7 @@ use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor, TensorData};
 use divan::Bencher;
 use onelook::config::Recipe;
-use onelook::network::Twin;
+use onelook::network::burn::Twin;
 use onelook::network::cpu::Layers;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;

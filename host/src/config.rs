@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use onelook_edge::vision::preprocess::{Crop, InputSpec, Scaling};
 use serde::{Deserialize, Serialize};
 
+use crate::network::spec::NetworkSpec;
+
 /// The presets that come with the program, by name.
 pub const PRESETS: [(&str, &str); 4] = [
     ("compact", include_str!("../presets/compact.toml")),
@@ -13,9 +15,6 @@ pub const PRESETS: [(&str, &str); 4] = [
     ("koch", include_str!("../presets/koch.toml")),
     ("koch35", include_str!("../presets/koch35.toml")),
 ];
-
-/// The most weights that a block may have.
-const MOST_WEIGHTS: usize = 1 << 28;
 
 /// A whole recipe: everything that, with data and seed, makes a model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -39,57 +38,6 @@ pub struct Recipe {
     pub augment: Augment,
     /// How the best weights are picked.
     pub validation: Validation,
-}
-
-/// The layers of one twin, from picture to embedding.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct NetworkSpec {
-    /// Convolutions, first to last.
-    pub blocks: Vec<Block>,
-    /// Units of a fully connected sigmoid layer after the blocks; without it their output is the
-    /// embedding.
-    pub linear_sigmoid: Option<usize>,
-    /// Whether alpha is kept >= 0, so that the head's distance is a metric.
-    pub alpha_non_negative: bool,
-    /// Where the weights start.
-    pub init: Init,
-}
-
-/// Convolution (stride 1), maximum over pool x pool, batch normalisation where asked, ReLU. By default it has none of what
-/// may be asked for, and no size.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Block {
-    /// Output channels.
-    pub filters: usize,
-    /// Side of the square filter.
-    pub kernel: usize,
-    /// Zeros around the input, at each edge.
-    pub padding: usize,
-    /// Side and stride of the pooling; 1 for none.
-    pub pool: usize,
-    /// Normalises each channel over the batch (Ioffe and Szegedy 2015). Its scale is kept
-    /// positive, so that it can be folded into the convolution before the pooling.
-    pub batch_norm: bool,
-}
-
-impl Block {
-    /// The side of what its convolution makes of pictures of this side; none where the filter is larger.
-    pub fn convolved(&self, side: usize) -> Option<usize> {
-        (side + 2 * self.padding + 1).checked_sub(self.kernel)
-    }
-}
-
-/// Where the weights start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Init {
-    /// Normal with variance 2 / fan-in (He et al. 2015), biases 0, every alpha equal.
-    He,
-    /// Koch et al. 2015, section 3.2: convolutions N(0, 0.01), biases N(0.5, 0.01), fully
-    /// connected N(0, 0.2).
-    Koch,
 }
 
 /// Which classes and drawers are held out. Groups are drawn by the seed, by equal chance.
@@ -426,65 +374,6 @@ impl Recipe {
     }
 }
 
-/// What flows between the layers.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Shapes {
-    /// (channels, side) before the first block and after each.
-    pub planes: Vec<(usize, usize)>,
-    /// Numbers in an embedding.
-    pub embedding: usize,
-}
-
-impl NetworkSpec {
-    /// What flows between the layers for this input.
-    ///
-    /// # Errors
-    /// In words, where a filter is larger than what it looks at, or a number is none that makes sense.
-    pub fn shapes(&self, input: &InputSpec) -> Result<Shapes, String> {
-        if self.blocks.is_empty() {
-            return Err("network.blocks is empty".to_owned());
-        }
-        let mut planes = vec![(input.channels, input.side_px)];
-        let mut side = input.side_px;
-        for (i, block) in self.blocks.iter().enumerate() {
-            if block.filters == 0 || block.kernel == 0 || block.pool == 0 {
-                return Err(format!(
-                    "block {i}: filters, kernel and pool are at least 1"
-                ));
-            }
-            if block.padding > input.side_px {
-                return Err(format!(
-                    "block {i}: padding is at most the side of the input, {}",
-                    input.side_px
-                ));
-            }
-            let channels = planes[i].0;
-            let weights = [channels, block.kernel, block.kernel];
-            let weights = weights
-                .iter()
-                .try_fold(block.filters, |n, &by| n.checked_mul(by));
-            if weights.is_none_or(|weights| weights > MOST_WEIGHTS) {
-                return Err(format!("block {i}: more than {MOST_WEIGHTS} weights"));
-            }
-            side = block.convolved(side).map_or(0, |side| side / block.pool);
-            if side == 0 {
-                return Err(format!("block {i}: nothing is left of the picture"));
-            }
-            planes.push((block.filters, side));
-        }
-        if self.linear_sigmoid == Some(0) {
-            return Err("linear_sigmoid is at least 1, or absent".to_owned());
-        }
-        let flat = planes
-            .last()
-            .map_or(0, |(channels, side)| channels * side * side);
-        Ok(Shapes {
-            planes,
-            embedding: self.linear_sigmoid.unwrap_or(flat),
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -527,7 +416,11 @@ mod tests {
             (groups, drawers, "drawers"),
             ("filters = 96", "filters = 20_000_000", "weights"),
             ("pool = 2", "pool = 2, skip = true", "`skip`"),
-            (share, "within_group = 0.7\nhard_classes = 0.1", "`hard_classes`"),
+            (
+                share,
+                "within_group = 0.7\nhard_classes = 0.1",
+                "`hard_classes`",
+            ),
             ("[augment]", "[augment]\nelastic = {}", "`elastic`"),
             ("side_px = 32", "side_px = 8", "nothing is left"),
         ] {

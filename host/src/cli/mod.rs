@@ -18,14 +18,15 @@ use crate::augment::camera::{self, Disturbance, Session};
 use crate::clip;
 use crate::config::Recipe;
 use crate::data::glyphs::{self, GlyphsSpec};
-use crate::data::{self, Dataset, Run};
+use crate::data::runs::{self, Run};
+use crate::data::{Dataset, labels, split};
 use crate::export;
 use crate::measure::eval::{self, Accuracy, Rule, Seen, Verification};
 use crate::measure::openset::{self, Kept, OpenSet};
 use crate::measure::oracle;
+use crate::measure::trials::TrialSpec;
 use crate::random::{Purpose, stream};
 use crate::report;
-use crate::train::sampler::{self, TrialSpec};
 use crate::train::{self, Compute, Ending};
 
 /// Exit code of a run that was told to stop, as shells have it.
@@ -374,7 +375,7 @@ fn eval_command(args: EvalArgs, out: &mut dyn Write) -> Result<ExitCode, Failure
         looks: args.looks.unwrap_or(1),
     });
     if let Some(path) = &args.runs {
-        let runs = data::open_runs(path)?;
+        let runs = runs::open(path)?;
         if let Some(model) = model.as_ref().filter(|_| args.camera_table) {
             return camera_table(model, &runs, args.seed, args.json, out);
         }
@@ -398,7 +399,7 @@ fn eval_command(args: EvalArgs, out: &mut dyn Write) -> Result<ExitCode, Failure
         let (unseen, seen) = held_out(data, model.card())?;
         (data, trained) = (unseen, Some(seen));
     }
-    let blank = sampler::drop_blank(&mut data, &model.card().input);
+    let blank = split::drop_blank(&mut data, &model.card().input);
     for skipped in data.skipped.iter().chain(&blank) {
         eprintln!("skipped {}: {}", skipped.source, skipped.reason);
     }
@@ -416,7 +417,7 @@ fn eval_command(args: EvalArgs, out: &mut dyn Write) -> Result<ExitCode, Failure
         let mut trained = trained.filter(|trained| trained.classes() > 0);
         let fill = match &mut trained {
             Some(trained) => {
-                sampler::drop_blank(trained, &model.card().input);
+                split::drop_blank(trained, &model.card().input);
                 eval::embed_all(&model, trained)?.concat()
             }
             None => Vec::new(),
@@ -891,5 +892,5 @@ pub fn open_data(source: &str) -> Result<Dataset, Failure> {
     if source == "glyphs" {
         return Ok(glyphs::draw(&GlyphsSpec::default()));
     }
-    Ok(data::open(Path::new(source))?)
+    Ok(labels::open(Path::new(source))?)
 }

@@ -20,9 +20,9 @@ use serde::Serialize;
 
 use crate::data::Dataset;
 use crate::measure::eval::{self, Accuracy, Embeddings, EvalError, Rule};
-use crate::network::Twin;
+use crate::measure::trials::TrialSpec;
+use crate::network::burn::Twin;
 use crate::random::{Purpose, stream};
-use crate::train::sampler::TrialSpec;
 use crate::train::{self, Progress, RunFile, TrainError};
 use graph::Weights;
 use points::{Pairs, Points};

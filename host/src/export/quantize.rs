@@ -12,8 +12,8 @@ use burn::tensor::ops::{ConvOptions, MaxPoolOptions};
 use burn::tensor::{Device, Tensor, TensorData};
 use onelook_edge::vision::preprocess::InputSpec;
 
-use crate::config::{Block, NetworkSpec};
-use crate::network::PlainTwin;
+use crate::network::plain::PlainTwin;
+use crate::network::spec::{Block, NetworkSpec};
 
 /// The integer that stands for 0 after a ReLU: saturation at the lowest integer is the ReLU.
 pub const ZERO: i8 = i8::MIN;

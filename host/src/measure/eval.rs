@@ -12,9 +12,10 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::augment::camera::{self, Session};
-use crate::data::{Dataset, Run};
+use crate::data::Dataset;
+use crate::data::runs::Run;
 use crate::measure::metrics;
-use crate::train::sampler::{self, TrialSpec};
+use crate::measure::trials::{self, TrialSpec};
 
 /// One-shot classification, counted.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -353,7 +354,7 @@ fn embed(model: &Model, frames: &[(&Frame, String)]) -> Result<Vec<Vec<f32>>, Ev
     rows.into_iter().collect()
 }
 
-/// Random trials, seeded; see [`sampler::trials`]. The class nearest by `rule` is the answer.
+/// Random trials, seeded; see [`trials::trials`]. The class nearest by `rule` is the answer.
 ///
 /// # Errors
 /// `Impossible`.
@@ -365,7 +366,7 @@ pub fn trials(
     rule: Rule,
     seed: u64,
 ) -> Result<Accuracy, EvalError> {
-    let trials = sampler::trials(data, spec, seed).map_err(EvalError::Impossible)?;
+    let trials = trials::trials(data, spec, seed).map_err(EvalError::Impossible)?;
     let mut parts: Vec<Part> = Vec::new();
     for trial in &trials {
         let (g, c) = trial.classes[trial.answer];
@@ -425,7 +426,7 @@ pub fn trials(
     Ok(accuracy(protocol, parts))
 }
 
-/// p of random pairs, seeded; see [`sampler::verification_pairs`].
+/// p of random pairs, seeded; see [`trials::verification_pairs`].
 ///
 /// # Errors
 /// `Impossible`.
@@ -437,7 +438,7 @@ pub fn pair_scores(
     within_group: bool,
     seed: u64,
 ) -> Result<PairScores, EvalError> {
-    let pairs = sampler::verification_pairs(data, pairs, within_group, seed)
+    let pairs = trials::verification_pairs(data, pairs, within_group, seed)
         .map_err(EvalError::Impossible)?;
     let mut scores = PairScores::default();
     for (a, b, same) in pairs {

@@ -21,8 +21,8 @@ use crate::data::Dataset;
 use crate::measure::eval::{Embeddings, PairScores};
 use crate::measure::metrics;
 use crate::measure::openset::{self, Search};
+use crate::measure::trials::{self, TrialSpec};
 use crate::random::{Purpose, stream};
-use crate::train::sampler::{self, TrialSpec};
 
 /// Pictures that are measured at most, shared out among the classes.
 pub const MOST_PICTURES: usize = 4000;
@@ -442,7 +442,7 @@ impl<'a> Held<'a> {
         for (number, place) in self.classes.iter().enumerate() {
             offsets[place.group].push(number);
         }
-        for trial in sampler::trials(self.data, spec, self.seed)? {
+        for trial in trials::trials(self.data, spec, self.seed)? {
             let number = |way: usize| {
                 let (group, class) = trial.classes[way];
                 offsets[group][class]

@@ -21,10 +21,9 @@ use onelook_edge::model::{
 use onelook_edge::vision::preprocess::{InputSpec, patch};
 use serde::Serialize;
 
-use crate::data::Dataset;
+use crate::data::{Dataset, split};
 use crate::export::graph::{self, Weights};
 use crate::measure::eval::{self, EvalError};
-use crate::train::sampler;
 use crate::train::{self, Progress, RunFile};
 use figures::{Hardest, Held, Identification, Measured, OpenSet, Shown, Verification};
 use layers::Layer;
@@ -233,7 +232,7 @@ pub fn measure(
     let model = Model::from_bytes(&bytes, &path.display().to_string())?;
     let card = model.card();
     let mut skipped = std::mem::take(&mut data.skipped);
-    skipped.extend(sampler::drop_blank(&mut data, &card.input));
+    skipped.extend(split::drop_blank(&mut data, &card.input));
     let is_shortened = figures::shorten(&mut data);
     let data = data;
 

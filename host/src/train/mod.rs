@@ -3,6 +3,7 @@
 
 pub mod distill;
 pub mod loss;
+mod photographs;
 pub mod sampler;
 
 use std::fs::{self, OpenOptions};
@@ -28,13 +29,14 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::config::{Decay, Objective, OptimizerSpec, Recipe};
-use crate::data::Dataset;
-use crate::network::Twin;
+use crate::data::{Dataset, split};
+use crate::measure::trials::{self, Trial};
+use crate::network::burn::Twin;
 use crate::network::cpu::Layers;
 use crate::random::{Purpose, stream};
 use crate::train::distill::{TeacherError, Teachers};
 use loss::{Loss, Softmax};
-use sampler::{Batch, Labels, Sampler, Trial};
+use sampler::{Batch, Labels, Sampler};
 
 /// Pictures embedded at once where nothing is learned.
 const EMBED_BATCH: usize = 128;
@@ -203,11 +205,11 @@ pub struct RunData {
 /// Splits `data` as the recipe and seed say, without pictures in which the recipe finds nothing.
 /// Says on standard error which those were.
 pub fn run_data(mut data: Dataset, recipe: &Recipe, seed: u64) -> RunData {
-    let blank = sampler::drop_blank(&mut data, &recipe.input);
+    let blank = split::drop_blank(&mut data, &recipe.input);
     for skipped in data.skipped.iter().chain(&blank) {
         eprintln!("skipped {}: {}", skipped.source, skipped.reason);
     }
-    let (train, validation) = sampler::split(data, recipe, seed);
+    let (train, validation) = split::split(data, &recipe.split, seed);
     let mut hash = Sha256::new();
     for (part, name) in [(&train, "train"), (&validation, "validation")] {
         hash.update(name);
@@ -240,7 +242,7 @@ pub fn train(order: &Order, data: Dataset, stop: &AtomicBool) -> Result<Ending, 
         sha256,
     } = &data;
     let sampler = Sampler::new(train, &order.recipe, order.seed).map_err(unlearnable)?;
-    let trials = sampler::trials(validation, order.recipe.validation.into(), order.seed)
+    let trials = trials::trials(validation, order.recipe.validation.into(), order.seed)
         .map_err(|reason| unlearnable(format!("the validation part: {reason}")))?;
     let teachers = Teachers::open(&order.teachers, &order.recipe.input, sha256)?;
     if !order.teachers.is_empty() {
