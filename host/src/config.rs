@@ -285,7 +285,10 @@ impl Recipe {
 
     fn check(&self) -> Result<(), String> {
         self.input.check()?;
-        let shapes = self.network.shapes(&self.input)?;
+        let shapes = self
+            .network
+            .shapes(&self.input)
+            .map_err(|unfit| unfit.to_string())?;
         let layers = self.network.blocks.len() + usize::from(self.network.linear_sigmoid.is_some());
         match &self.optimizer {
             OptimizerSpec::Momentum { layers: rates, .. } if rates.len() != layers + 1 => {

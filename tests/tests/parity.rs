@@ -9,7 +9,9 @@ use std::sync::OnceLock;
 
 use onelook::data::Dataset;
 use onelook::export::{self, Order};
-use onelook::train;
+use onelook::train::checkpoint::best_twin;
+use onelook::train::run;
+use onelook::train::validate::burn_embeddings;
 use onelook_edge::camera::MotionJpeg;
 use onelook_edge::cli::demo::CLIP;
 use onelook_edge::kernel::Isa;
@@ -66,9 +68,9 @@ fn patches(model: &Model) -> Vec<Patch> {
 }
 
 fn burn(made: &Made, data: &Dataset) -> Vec<Vec<f32>> {
-    let run = train::read_run(&made.run).unwrap();
-    let (twin, _) = train::best_twin(&made.run, &run).unwrap();
-    let embeddings = train::embed_all(&twin, data, &run.recipe).unwrap();
+    let run = run::read(&made.run).unwrap();
+    let (twin, _) = best_twin(&made.run, &run).unwrap();
+    let embeddings = burn_embeddings(&twin, data, &run.recipe.input).unwrap();
     embeddings
         .into_iter()
         .flatten()

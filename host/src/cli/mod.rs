@@ -27,7 +27,9 @@ use crate::measure::oracle;
 use crate::measure::trials::TrialSpec;
 use crate::random::{Purpose, stream};
 use crate::report;
-use crate::train::{self, Compute, Ending};
+use crate::train::device::Compute;
+use crate::train::run::{self, RunData};
+use crate::train::{self, Ending};
 
 /// Exit code of a run that was told to stop, as shells have it.
 const STOPPED: u8 = 130;
@@ -347,7 +349,11 @@ fn train_command(args: TrainArgs) -> Result<ExitCode, Failure> {
     let asked = Arc::clone(&stop);
     ctrlc::set_handler(move || asked.store(true, Ordering::Relaxed))?;
     let out = order.out.display();
-    match train::train(&order, data, &stop)? {
+    let data = RunData::of(data, &order.recipe, order.seed);
+    for skipped in &data.skipped {
+        eprintln!("skipped {}: {}", skipped.source, skipped.reason);
+    }
+    match train::train(&order, &data, &stop)? {
         Ending::Finished(progress) => eprintln!(
             "finished: best validation {:.2} % after epoch {}; next: onelook export --run {out} --out model.onnx",
             100.0 * progress.best_accuracy,
@@ -703,7 +709,7 @@ fn print_verification(
 }
 
 fn export_command(args: ExportArgs, out: &mut dyn Write) -> Result<ExitCode, Failure> {
-    let run = train::read_run(&args.run)?;
+    let run = run::read(&args.run)?;
     let data = open_data(args.data.as_deref().unwrap_or(&run.data))?;
     let calibration = args.calibrate.as_deref().map(open_data).transpose()?;
     let stem = args
@@ -722,6 +728,9 @@ fn export_command(args: ExportArgs, out: &mut dyn Write) -> Result<ExitCode, Fai
         licence: args.licence,
     };
     let report = export::export(&order, data, calibration)?;
+    for skipped in &report.skipped {
+        eprintln!("skipped {}: {}", skipped.source, skipped.reason);
+    }
     writeln!(out, "{}: {} bytes", order.out.display(), report.bytes)?;
     match report.card.precision {
         Precision::F32 => writeln!(

@@ -18,14 +18,18 @@ use onelook_edge::whole;
 use rand::seq::SliceRandom;
 use serde::Serialize;
 
-use crate::data::Dataset;
+use crate::data::{Dataset, Skipped};
 use crate::measure::eval::{self, Accuracy, Embeddings, EvalError, Rule};
 use crate::measure::trials::TrialSpec;
 use crate::network::burn::Twin;
 use crate::random::{Purpose, stream};
-use crate::train::{self, Progress, RunFile, TrainError};
+use crate::train::TrainError;
+use crate::train::checkpoint::best_twin;
+use crate::train::run::{self, Progress, RunData, RunFile};
+use crate::train::validate::burn_embeddings;
 use graph::Weights;
 use points::{Pairs, Points};
+use quantize::QuantizeError;
 
 /// An f32 file's embeddings may differ from Burn's by so much of their largest number.
 pub const F32_BOUND: f32 = 1e-4;
@@ -57,6 +61,8 @@ pub struct Order {
 /// What was written, and how it compares.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Report {
+    /// Pictures that took no part, and why.
+    pub skipped: Vec<Skipped>,
     /// Size of the model file.
     pub bytes: usize,
     /// What the file says of itself.
@@ -111,6 +117,9 @@ pub enum ExportError {
         /// What is allowed.
         bound: f32,
     },
+    /// The network cannot be quantised.
+    #[error(transparent)]
+    Quantize(#[from] QuantizeError),
     /// The network or the data cannot be exported.
     #[error("{0}")]
     Impossible(String),
@@ -139,15 +148,15 @@ pub fn export(
             "--pair and --out name the same file".to_owned(),
         ));
     }
-    let run = train::read_run(&order.run)?;
+    let run = run::read(&order.run)?;
     let data_name = data.name.clone();
-    let data = train::run_data(data, &run.recipe, run.seed);
+    let data = RunData::of(data, &run.recipe, run.seed);
     if data.sha256 != run.data_sha256 {
         return Err(ExportError::OtherData { data: data_name });
     }
-    let (twin, progress) = train::best_twin(&order.run, &run)?;
+    let (twin, progress) = best_twin(&order.run, &run)?;
     let (spec, input) = (&run.recipe.network, &run.recipe.input);
-    let plain = twin.plain(spec).map_err(ExportError::Impossible)?;
+    let plain = twin.plain(spec).map_err(TrainError::from)?;
     let dims = plain.head.alpha.len();
     let draft = Card {
         format: FORMAT,
@@ -185,7 +194,7 @@ pub fn export(
         Precision::Int8 => {
             let patches = typical(calibration.as_ref().unwrap_or(&data.train), &run)?;
             let twin = quantize::quantize(&plain, spec, input, &patches);
-            Some(twin.map_err(ExportError::Impossible)?)
+            Some(twin?)
         }
     };
     let weights = match &quantized {
@@ -286,6 +295,7 @@ pub fn export(
     write(&order.out.with_extension("run.toml"), record.as_bytes())?;
     write(&order.out, &bytes)?;
     Ok(Report {
+        skipped: data.skipped,
         bytes: bytes.len(),
         card,
         difference,
@@ -346,7 +356,7 @@ fn difference(
         class.pictures.truncate(share);
     }
     let ours = eval::embed_all(made, &some)?;
-    let burns = train::embed_all(twin, &some, &run.recipe)?;
+    let burns = burn_embeddings(twin, &some, &run.recipe.input)?;
     let flat = |embeddings: Embeddings| -> Vec<f32> {
         embeddings
             .into_iter()

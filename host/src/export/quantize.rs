@@ -12,8 +12,9 @@ use burn::tensor::ops::{ConvOptions, MaxPoolOptions};
 use burn::tensor::{Device, Tensor, TensorData};
 use onelook_edge::vision::preprocess::InputSpec;
 
+use crate::network::burn::{DeviceError, numbers};
 use crate::network::plain::PlainTwin;
-use crate::network::spec::{Block, NetworkSpec};
+use crate::network::spec::{Block, NetworkSpec, Unfit};
 
 /// The integer that stands for 0 after a ReLU: saturation at the lowest integer is the ReLU.
 pub const ZERO: i8 = i8::MIN;
@@ -53,6 +54,17 @@ pub struct QuantizedLayer {
     pub output_scale: f32,
     /// [`ZERO`] after a ReLU, 0 before a sigmoid.
     pub output_zero: i8,
+}
+
+/// Why a twin cannot be quantised.
+#[derive(Debug, thiserror::Error)]
+pub enum QuantizeError {
+    /// The network does not fit its input.
+    #[error(transparent)]
+    Unfit(#[from] Unfit),
+    /// The device failed.
+    #[error("the device failed: {0}")]
+    Device(#[from] DeviceError),
 }
 
 /// A layer in floating point on the way there.
@@ -110,13 +122,13 @@ fn largest(values: &[f32]) -> f32 {
 /// Quantises `twin` with the ranges that `patches` ([pictures, channels, side, side]) show.
 ///
 /// # Errors
-/// In words, where the network does not fit its input or the device fails.
+/// Where the network does not fit its input or the device fails.
 pub fn quantize(
     twin: &PlainTwin,
     spec: &NetworkSpec,
     input: &InputSpec,
     patches: &[f32],
-) -> Result<QuantizedTwin, String> {
+) -> Result<QuantizedTwin, QuantizeError> {
     let shapes = spec.shapes(input)?;
     let mut layers: Vec<Layer> = twin
         .blocks
@@ -255,10 +267,10 @@ fn best_scale(values: &[f32], steps: f32) -> f32 {
 /// out.
 fn forward(
     layer: &Layer,
-    numbers: &[f32],
+    input: &[f32],
     planes: &mut (usize, usize),
     with_relu: bool,
-) -> Result<Vec<f32>, String> {
+) -> Result<Vec<f32>, DeviceError> {
     let device = Device::flex();
     let (channels, side) = *planes;
     let Block {
@@ -272,9 +284,9 @@ fn forward(
     let weight = Tensor::<4>::from_data(weight, &device);
     let bias = Tensor::<1>::from_data(TensorData::new(layer.bias.clone(), [filters]), &device);
     let mut out = Vec::new();
-    for numbers in numbers.chunks(BATCH * channels * side * side) {
-        let count = numbers.len() / (channels * side * side);
-        let x = TensorData::new(numbers.to_vec(), [count, channels, side, side]);
+    for pictures in input.chunks(BATCH * channels * side * side) {
+        let count = pictures.len() / (channels * side * side);
+        let x = TensorData::new(pictures.to_vec(), [count, channels, side, side]);
         let options = ConvOptions::new([1, 1], [padding; 2], [1, 1], 1);
         let x = Tensor::<4>::from_data(x, &device);
         let mut x = conv2d(x, weight.clone(), Some(bias.clone()), options);
@@ -285,8 +297,7 @@ fn forward(
             x = max_pool2d(x, MaxPoolOptions::new([pool; 2]));
         }
         planes.1 = x.dims()[2];
-        let rows = x.into_data().try_into_vec::<f32>();
-        out.extend(rows.map_err(|error| format!("{error:?}"))?);
+        out.extend(numbers(x)?);
     }
     planes.0 = filters;
     Ok(out)

@@ -4,23 +4,35 @@
 use burn::module::{Module, Param, ParamId, RunningState};
 use burn::nn::{BatchNorm, BatchNormConfig};
 use burn::optim::GradientsParams;
+use burn::store::RecordError;
 use burn::tensor::activation::{relu, sigmoid};
 use burn::tensor::module::{conv2d, max_pool2d};
 use burn::tensor::ops::{ConvOptions, MaxPoolOptions};
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{DataError, Device, Tensor, TensorData};
 use onelook_edge::gallery::head::Head;
 use onelook_edge::vision::preprocess::InputSpec;
 use rand::{Rng, RngExt};
 
 use super::cpu::{self, BlockWeights, LinearWeights, Moments, Weights};
 use super::plain::{PlainBlock, PlainLinear, PlainTwin};
-use super::spec::{Block, Init, NetworkSpec};
+use super::spec::{Block, Init, NetworkSpec, Unfit};
 
 /// The least scale of a batch normalisation: a positive one can be folded past the pooling.
 const LEAST_SCALE: f32 = 1e-3;
 
 /// A dimension that weighs no more than this share of the heaviest hardly weighs.
 const FAINT: f64 = 1.0 / 500.0;
+
+/// Why a device gave nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum DeviceError {
+    /// No numbers.
+    #[error("it gave no numbers: {0:?}")]
+    Numbers(DataError),
+    /// No record of the weights or of the optimizer.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+}
 
 /// One of the two equal twins, and the head that compares their embeddings.
 #[derive(Module, Debug)]
@@ -52,13 +64,13 @@ impl Twin {
     /// A twin with fresh weights: the same ones on every device for the same `rng`.
     ///
     /// # Errors
-    /// In words, where the layers do not fit the input.
+    /// Where the layers do not fit the input.
     pub fn new(
         spec: &NetworkSpec,
         input: &InputSpec,
         rng: &mut impl Rng,
         device: &Device,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, Unfit> {
         let shapes = spec.shapes(input)?;
         let mut ids = (1..).map(ParamId::from);
         let mut id = || ids.next().unwrap_or_default();
@@ -70,8 +82,8 @@ impl Twin {
                 Init::He => ((2.0 / fan_in as f32).sqrt(), (0.0, 0.0)),
                 Init::Koch => (0.01, (0.5, 0.01)),
             };
-            let weight = tensor(shape, 0.0, weight_deviation, rng, device);
-            let bias = tensor([block.filters], bias_mean, bias_deviation, rng, device);
+            let weight = normal(shape, 0.0, weight_deviation, rng, device);
+            let bias = normal([block.filters], bias_mean, bias_deviation, rng, device);
             let norm = block.batch_norm.then(|| {
                 let norm = BatchNormConfig::new(block.filters)
                     .with_epsilon(f64::from(cpu::EPSILON))
@@ -99,8 +111,8 @@ impl Twin {
                 Init::He => ((2.0 / flat as f32).sqrt(), (0.0, 0.0)),
                 Init::Koch => (0.2, (0.5, 0.01)),
             };
-            let weight = tensor([flat, units], 0.0, deviation, rng, device);
-            let bias = tensor([units], bias_mean, bias_deviation, rng, device);
+            let weight = normal([flat, units], 0.0, deviation, rng, device);
+            let bias = normal([units], bias_mean, bias_deviation, rng, device);
             Linear {
                 weight: Param::initialized(id(), weight),
                 bias: Param::initialized(id(), bias),
@@ -111,8 +123,8 @@ impl Twin {
             Init::He => (8.0 / shapes.embedding as f32, 0.0, 4.0),
             Init::Koch => (0.0, 0.2, 0.0),
         };
-        let alpha = tensor([shapes.embedding], alpha_mean, alpha_deviation, rng, device);
-        let bias = tensor([1], b, 0.0, rng, device);
+        let alpha = normal([shapes.embedding], alpha_mean, alpha_deviation, rng, device);
+        let bias = normal([1], b, 0.0, rng, device);
         Ok(Self {
             blocks,
             linear,
@@ -158,8 +170,8 @@ impl Twin {
     /// The head as plain numbers. Waits for the device.
     ///
     /// # Errors
-    /// In words, where the device fails.
-    pub fn head(&self) -> Result<Head, String> {
+    /// Where the device fails.
+    pub fn head(&self) -> Result<Head, DeviceError> {
         Ok(Head {
             alpha: numbers(self.alpha.val())?,
             bias: numbers(self.bias.val())?.first().copied().unwrap_or(0.0),
@@ -169,8 +181,8 @@ impl Twin {
     /// The weights below the head as plain numbers. Waits for the device.
     ///
     /// # Errors
-    /// In words, where the device fails.
-    pub fn weights(&self) -> Result<Weights, String> {
+    /// Where the device fails.
+    pub fn weights(&self) -> Result<Weights, DeviceError> {
         let block = |block: &ConvBlock| {
             let scale = block.norm.as_ref().map(|norm| numbers(norm.gamma.val()));
             let shift = block.norm.as_ref().map(|norm| &norm.beta);
@@ -183,7 +195,7 @@ impl Twin {
             })
         };
         let linear = |linear: &Linear| {
-            Ok::<_, String>(LinearWeights {
+            Ok::<_, DeviceError>(LinearWeights {
                 weight: numbers(linear.weight.val())?,
                 bias: numbers(linear.bias.val())?,
             })
@@ -193,7 +205,7 @@ impl Twin {
                 .blocks
                 .iter()
                 .map(block)
-                .collect::<Result<_, String>>()?,
+                .collect::<Result<_, DeviceError>>()?,
             linear: self.linear.as_ref().map(linear).transpose()?,
         })
     }
@@ -203,34 +215,34 @@ impl Twin {
     /// # Panics
     /// If it is that of another twin.
     pub fn gradients(&self, gradient: Weights, alpha: Vec<f32>, bias: f32) -> GradientsParams {
-        fn tell<const D: usize>(
-            told: &mut GradientsParams,
+        fn register<const D: usize>(
+            all: &mut GradientsParams,
             param: &Param<Tensor<D>>,
             gradient: Vec<f32>,
         ) {
             let value = param.val();
-            let gradient = given(gradient, value.dims(), &value.device().inner());
-            told.register(param.id, gradient);
+            let gradient = on_device(gradient, value.dims(), &value.device().inner());
+            all.register(param.id, gradient);
         }
-        let mut told = GradientsParams::new();
+        let mut all = GradientsParams::new();
         assert_eq!(self.blocks.len(), gradient.blocks.len(), "blocks");
         for (block, gradient) in self.blocks.iter().zip(gradient.blocks) {
-            tell(&mut told, &block.weight, gradient.weight);
+            register(&mut all, &block.weight, gradient.weight);
             if let Some(bias) = &block.bias {
-                tell(&mut told, bias, gradient.shift);
+                register(&mut all, bias, gradient.shift);
             } else if let Some(norm) = &block.norm {
-                tell(&mut told, &norm.beta, gradient.shift);
+                register(&mut all, &norm.beta, gradient.shift);
                 let scale = gradient.scale.unwrap_or_default();
-                tell(&mut told, &norm.gamma, scale);
+                register(&mut all, &norm.gamma, scale);
             }
         }
         if let (Some(linear), Some(gradient)) = (&self.linear, gradient.linear) {
-            tell(&mut told, &linear.weight, gradient.weight);
-            tell(&mut told, &linear.bias, gradient.bias);
+            register(&mut all, &linear.weight, gradient.weight);
+            register(&mut all, &linear.bias, gradient.bias);
         }
-        tell(&mut told, &self.alpha, alpha);
-        tell(&mut told, &self.bias, vec![bias]);
-        told
+        register(&mut all, &self.alpha, alpha);
+        register(&mut all, &self.bias, vec![bias]);
+        all
     }
 
     /// What Burn found the gradient of [`Self::weights`] to be.
@@ -262,7 +274,7 @@ impl Twin {
 
     /// Moves the running mean and variance of each normalisation toward those of a batch, as Burn does on its
     /// own way forward.
-    pub fn observe<'a>(&self, moments: impl Iterator<Item = Option<&'a Moments>>) {
+    pub fn track_moments<'a>(&self, moments: impl Iterator<Item = Option<&'a Moments>>) {
         let device = self.device().inner();
         for (block, moments) in self.blocks.iter().zip(moments) {
             if let (Some(norm), Some(moments)) = (&block.norm, moments) {
@@ -270,7 +282,7 @@ impl Twin {
                     (&norm.running_mean, &moments.mean),
                     (&norm.running_var, &moments.variance),
                 ] {
-                    let of_batch = given(of_batch.clone(), [of_batch.len()], &device);
+                    let of_batch = on_device(of_batch.clone(), [of_batch.len()], &device);
                     running.update(mix(running.value_sync(), of_batch, norm.momentum));
                 }
             }
@@ -286,10 +298,10 @@ impl Twin {
         bias_gradient: f32,
     ) -> Tensor<1> {
         let device = embeddings.device().inner();
-        let toward = given(embedding_gradient, embeddings.dims(), &device);
+        let toward = on_device(embedding_gradient, embeddings.dims(), &device);
         let dims = alpha_gradient.len();
-        let alpha = given(alpha_gradient, [dims], &device);
-        let bias = given(vec![bias_gradient], [1], &device);
+        let alpha = on_device(alpha_gradient, [dims], &device);
+        let bias = on_device(vec![bias_gradient], [1], &device);
         (embeddings * Tensor::from_inner(toward)).sum()
             + (self.alpha.val() * Tensor::from_inner(alpha)).sum()
             + (self.bias.val() * Tensor::from_inner(bias)).sum()
@@ -311,7 +323,7 @@ impl Twin {
 
     /// Moves each weight and running statistic by `share` of the way to that of `newer`, a twin of
     /// the same layers on the same device: after every step, an exponential moving average.
-    pub fn follow(mut self, newer: &Self, share: f64) -> Self {
+    pub fn moved_toward(mut self, newer: &Self, share: f64) -> Self {
         for (block, newer) in self.blocks.iter_mut().zip(&newer.blocks) {
             block.weight = mixed(&block.weight, &newer.weight, share);
             if let (Some(bias), Some(newer)) = (&mut block.bias, &newer.bias) {
@@ -368,8 +380,8 @@ impl Twin {
     /// The weights as plain numbers, batch normalisations folded into their convolutions.
     ///
     /// # Errors
-    /// In words, where the device fails.
-    pub fn plain(&self, spec: &NetworkSpec) -> Result<PlainTwin, String> {
+    /// Where the device fails.
+    pub fn plain(&self, spec: &NetworkSpec) -> Result<PlainTwin, DeviceError> {
         let mut blocks = Vec::new();
         for (block, &spec) in self.blocks.iter().zip(&spec.blocks) {
             let [filters, channels, _, _] = block.weight.val().dims();
@@ -418,7 +430,7 @@ impl Twin {
     }
 }
 
-fn given<const D: usize>(numbers: Vec<f32>, shape: [usize; D], device: &Device) -> Tensor<D> {
+fn on_device<const D: usize>(numbers: Vec<f32>, shape: [usize; D], device: &Device) -> Tensor<D> {
     Tensor::from_data(TensorData::new(numbers, shape), device)
 }
 
@@ -445,15 +457,24 @@ fn clamped(param: Param<Tensor<1>>, least: f32) -> Param<Tensor<1>> {
     Param::initialized(id, value)
 }
 
-fn numbers<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, String> {
-    tensor
-        .into_data()
-        .try_into_vec::<f32>()
-        .map_err(|error| format!("the device gave no numbers: {error:?}"))
+/// What is in a tensor. Waits for the device.
+///
+/// # Errors
+/// Where the device fails.
+pub fn numbers<const D: usize>(tensor: Tensor<D>) -> Result<Vec<f32>, DeviceError> {
+    let numbers = tensor.into_data().try_into_vec::<f32>();
+    numbers.map_err(DeviceError::Numbers)
+}
+
+/// Patches, one after another, as pictures [batch, channels, side, side] on a device.
+pub fn pictures(patches: Vec<f32>, input: &InputSpec, device: &Device) -> Tensor<4> {
+    let count = patches.len() / input.len();
+    let shape = [count, input.channels, input.side_px, input.side_px];
+    on_device(patches, shape, device)
 }
 
 /// Normal numbers (Box and Muller 1958), made here so that every device starts from the same.
-fn tensor<const D: usize>(
+fn normal<const D: usize>(
     shape: [usize; D],
     mean: f32,
     deviation: f32,
@@ -471,7 +492,7 @@ fn tensor<const D: usize>(
             mean + deviation * (radius * angle.cos()) as f32
         })
         .collect();
-    given(values, shape, device)
+    on_device(values, shape, device)
 }
 
 #[cfg(test)]

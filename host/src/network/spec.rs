@@ -65,45 +65,80 @@ pub struct Shapes {
     pub embedding: usize,
 }
 
+/// Why layers do not fit their input.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unfit {
+    /// No convolution.
+    #[error("network.blocks is empty")]
+    Empty,
+    /// A number that must not be 0.
+    #[error("block {block}: filters, kernel and pool are at least 1")]
+    Zero {
+        /// Counted from 0.
+        block: usize,
+    },
+    /// More zeros around the picture than picture.
+    #[error("block {block}: padding is at most the side of the input, {side}")]
+    Padding {
+        /// Counted from 0.
+        block: usize,
+        /// In pixels.
+        side: usize,
+    },
+    /// Too large for memory.
+    #[error("block {block}: more than {MOST_WEIGHTS} weights")]
+    Weights {
+        /// Counted from 0.
+        block: usize,
+    },
+    /// A filter that is larger than what it looks at.
+    #[error("block {block}: nothing is left of the picture")]
+    Nothing {
+        /// Counted from 0.
+        block: usize,
+    },
+    /// No units.
+    #[error("linear_sigmoid is at least 1, or absent")]
+    Linear,
+}
+
 impl NetworkSpec {
     /// What flows between the layers for this input.
     ///
     /// # Errors
-    /// In words, where a filter is larger than what it looks at, or a number is none that makes sense.
-    pub fn shapes(&self, input: &InputSpec) -> Result<Shapes, String> {
+    /// Every [`Unfit`].
+    pub fn shapes(&self, input: &InputSpec) -> Result<Shapes, Unfit> {
         if self.blocks.is_empty() {
-            return Err("network.blocks is empty".to_owned());
+            return Err(Unfit::Empty);
         }
         let mut planes = vec![(input.channels, input.side_px)];
         let mut side = input.side_px;
-        for (i, block) in self.blocks.iter().enumerate() {
-            if block.filters == 0 || block.kernel == 0 || block.pool == 0 {
-                return Err(format!(
-                    "block {i}: filters, kernel and pool are at least 1"
-                ));
+        for (block, spec) in self.blocks.iter().enumerate() {
+            if spec.filters == 0 || spec.kernel == 0 || spec.pool == 0 {
+                return Err(Unfit::Zero { block });
             }
-            if block.padding > input.side_px {
-                return Err(format!(
-                    "block {i}: padding is at most the side of the input, {}",
-                    input.side_px
-                ));
+            if spec.padding > input.side_px {
+                return Err(Unfit::Padding {
+                    block,
+                    side: input.side_px,
+                });
             }
-            let channels = planes[i].0;
-            let weights = [channels, block.kernel, block.kernel];
+            let channels = planes[block].0;
+            let weights = [channels, spec.kernel, spec.kernel];
             let weights = weights
                 .iter()
-                .try_fold(block.filters, |n, &by| n.checked_mul(by));
+                .try_fold(spec.filters, |n, &by| n.checked_mul(by));
             if weights.is_none_or(|weights| weights > MOST_WEIGHTS) {
-                return Err(format!("block {i}: more than {MOST_WEIGHTS} weights"));
+                return Err(Unfit::Weights { block });
             }
-            side = block.convolved(side).map_or(0, |side| side / block.pool);
+            side = spec.convolved(side).map_or(0, |side| side / spec.pool);
             if side == 0 {
-                return Err(format!("block {i}: nothing is left of the picture"));
+                return Err(Unfit::Nothing { block });
             }
-            planes.push((block.filters, side));
+            planes.push((spec.filters, side));
         }
         if self.linear_sigmoid == Some(0) {
-            return Err("linear_sigmoid is at least 1, or absent".to_owned());
+            return Err(Unfit::Linear);
         }
         let flat = planes
             .last()

@@ -92,7 +92,7 @@ fn a_twin_follows_another_by_the_share_asked_for() {
         TensorData::new(vec![5.0f32; filters], [filters]),
         &device,
     ));
-    let moved = twin(1).follow(&newer, 0.25);
+    let moved = twin(1).moved_toward(&newer, 0.25);
     for ((moved, old), new) in weights(&moved).iter().zip(old).zip(new) {
         assert!((moved - (0.75 * old + 0.25 * new)).abs() < 1e-6);
     }

@@ -17,7 +17,7 @@ mod product;
 
 use onelook_edge::vision::preprocess::InputSpec;
 
-use super::spec::{Block, NetworkSpec};
+use super::spec::{Block, NetworkSpec, Unfit};
 use norm::moments;
 
 /// What batch normalisation adds to a variance.
@@ -112,8 +112,8 @@ impl Layers {
     /// The layers of a network.
     ///
     /// # Errors
-    /// In words, where a filter is larger than what it looks at.
-    pub fn new(spec: &NetworkSpec, input: &InputSpec) -> Result<Self, String> {
+    /// Where the layers do not fit the input.
+    pub fn new(spec: &NetworkSpec, input: &InputSpec) -> Result<Self, Unfit> {
         let shapes = spec.shapes(input)?;
         let layer = |(block, planes): (&Block, &[(usize, usize)])| {
             let (channels, side) = planes[0];

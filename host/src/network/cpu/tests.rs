@@ -121,7 +121,7 @@ fn embeddings_and_gradients_are_those_of_burn() {
         // As the optimizer is told them.
         let told = ours.gradients(found.clone(), vec![0.5; dims], 0.25);
         assert_eq!(ours.plain_gradients(&told), found);
-        ours.observe(pass.moments());
+        ours.track_moments(pass.moments());
         let (ours, burns) = (ours.plain(&spec).unwrap(), burns.plain(&spec).unwrap());
         for (ours, burns) in ours.blocks.iter().zip(&burns.blocks) {
             assert_near(&ours.weight, &burns.weight, "folded weights");
