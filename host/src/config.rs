@@ -44,12 +44,11 @@ pub struct Recipe {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Split {
-    /// How many groups validate; where the data has a single group, that share of its classes is
-    /// taken which this share of ten is.
+    /// How many groups validate; where the data has a single group, how many tenths of its classes do.
     pub validation_groups: usize,
-    /// Drawers that train, the first so many of each class; all where absent.
+    /// Drawers that train, this many from the start of each class; all where absent.
     pub train_drawers: Option<usize>,
-    /// Drawers that validate, the next so many after those that train; all where absent.
+    /// Drawers that validate, this many after those that train; all where absent.
     pub validation_drawers: Option<usize>,
 }
 
@@ -138,7 +137,7 @@ pub struct Schedule {
     pub steps_per_epoch: Option<usize>,
     /// How the learning rate falls.
     pub decay: Decay,
-    /// Stop after so many epochs without a better validation.
+    /// Stop after this many epochs without a better validation.
     pub patience: Option<usize>,
     /// The weights that validate and are exported are an exponential moving average over the steps
     /// (Polyak and Juditsky 1992): each step it keeps this share of itself, 0 to below 1 (it moves
@@ -181,15 +180,15 @@ pub struct Augment {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AffineRanges {
-    /// Rotation by up to so much either way.
+    /// The largest rotation, either way.
     pub rotation_degrees: f32,
-    /// Shear along x and along y, each by up to so much either way.
+    /// The largest shear along x and along y, either way.
     pub shear: f32,
     /// Least factor of scale, along x and along y.
     pub scale_low: f32,
     /// Greatest factor of scale.
     pub scale_high: f32,
-    /// Shift along x and along y, each by up to so much either way.
+    /// The largest shift along x and along y, either way.
     pub shift_px: f32,
     /// 0 to 1.
     pub probability: f64,

@@ -38,13 +38,13 @@ fn stopped_and_resumed_equals_unbroken(text: &str) {
             }
             stop.store(true, Ordering::Relaxed);
         });
-        let ending = train(&stop);
+        let ending = train(&order, &stop);
         stop.store(true, Ordering::Relaxed);
         ending.unwrap()
     });
     assert!(matches!(ending, Ending::Stopped(_)), "{ending:?}");
     order.resume = true;
-    let ending = train(&AtomicBool::new(false)).unwrap();
+    let ending = train(&order, &AtomicBool::new(false)).unwrap();
     assert!(matches!(ending, Ending::Finished(_)), "{ending:?}");
 
     assert_eq!(log(&broken), log(&whole));
@@ -83,7 +83,7 @@ fn a_damaged_checkpoint_is_refused_by_name_and_kept() {
     *flipped.last_mut().unwrap() ^= 1;
     for damaged in [cut, flipped, b"something else".to_vec()] {
         fs::write(&checkpoint, &damaged).unwrap();
-        let error = train(&AtomicBool::new(false)).unwrap_err();
+        let error = train(&order, &AtomicBool::new(false)).unwrap_err();
         assert!(matches!(error, TrainError::Damaged { .. }), "{error}");
         assert!(error.to_string().contains("last.checkpoint"), "{error}");
         assert_eq!(fs::read(&checkpoint).unwrap(), damaged);
@@ -99,7 +99,7 @@ fn a_run_that_was_killed_before_its_first_checkpoint_is_begun_again() {
     fs::copy(whole.join("run.toml"), killed.join("run.toml")).unwrap();
     let mut order = order(recipe(TINY), &killed);
     order.resume = true;
-    let ending = train(&AtomicBool::new(false)).unwrap();
+    let ending = train(&order, &AtomicBool::new(false)).unwrap();
     assert!(matches!(ending, Ending::Finished(_)), "{ending:?}");
     assert_eq!(log(&killed), log(&whole));
 }
@@ -112,7 +112,7 @@ fn a_run_is_neither_overwritten_nor_resumed_as_another() {
     let again = |change: &dyn Fn(&mut Order)| {
         let mut order = order(recipe(TINY), &run);
         change(&mut order);
-        let error = train(&AtomicBool::new(false));
+        let error = train(&order, &AtomicBool::new(false));
         error.unwrap_err().to_string()
     };
     assert!(again(&|_| {}).contains("already holds a run"));
@@ -140,7 +140,7 @@ fn a_teacher_changes_what_is_learned_and_must_know_no_more_than_the_run() {
         let mut order = order(recipe(text), &folder.path().join(run));
         order.teachers = vec![teacher.clone()];
         change(&mut order);
-        train(&AtomicBool::new(false))
+        train(&order, &AtomicBool::new(false))
     };
     let error = |text: &str, change: &dyn Fn(&mut Order)| {
         let error = taught(text, "refused", change).unwrap_err().to_string();

@@ -110,9 +110,9 @@ pub fn warp(frame: &Frame, affine: &Affine) -> Frame {
                     upper + (lower - upper) * fy
                 } else {
                     let at = |x: isize, y: isize| {
-                        let held =
+                        let inside =
                             (0..width as isize).contains(&x) && (0..height as isize).contains(&y);
-                        if held {
+                        if inside {
                             pixels[(y as usize * width + x as usize) * channels + channel]
                         } else {
                             background[channel]

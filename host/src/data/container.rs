@@ -14,7 +14,7 @@ use super::DatasetError;
 const EXTENSIONS: [&str; 7] = ["png", "jpg", "jpeg", "bmp", "pgm", "ppm", "pnm"];
 /// A file within the data.
 #[derive(Clone, Debug)]
-pub(super) struct File {
+pub(super) struct Entry {
     pub(super) source: String,
     pub(super) folders: Vec<String>,
     pub(super) file_name: String,
@@ -22,7 +22,7 @@ pub(super) struct File {
     pub(super) path: PathBuf,
 }
 
-impl File {
+impl Entry {
     /// Nothing where a part of the path is hidden or is what macOS adds to a zip.
     fn new(source: String, parts: Vec<String>, path: PathBuf) -> Option<Self> {
         let mut folders = parts;
@@ -83,7 +83,7 @@ impl Container {
     }
 
     /// Every file that is not hidden, sorted by source.
-    pub(super) fn list(&self) -> Result<Vec<File>, DatasetError> {
+    pub(super) fn list(&self) -> Result<Vec<Entry>, DatasetError> {
         let mut found = match self {
             Self::Folder(root) => list_folder(root)?,
             Self::Zip(archive) => list_zip(archive),
@@ -93,7 +93,7 @@ impl Container {
     }
 
     /// The file's bytes, or why there are none. Reads no more than [`MAX_FILE_BYTES`], whatever a zip claims.
-    pub(super) fn read(&mut self, file: &File) -> Result<Vec<u8>, String> {
+    pub(super) fn read(&mut self, file: &Entry) -> Result<Vec<u8>, String> {
         match self {
             Self::Folder(root) => {
                 let opened = fs::File::open(root.join(&file.path));
@@ -124,7 +124,7 @@ fn read_bounded(reader: impl Read) -> Result<Vec<u8>, String> {
     Ok(bytes)
 }
 
-fn list_folder(root: &Path) -> Result<Vec<File>, DatasetError> {
+fn list_folder(root: &Path) -> Result<Vec<Entry>, DatasetError> {
     let mut found = Vec::new();
     let mut folders = vec![PathBuf::new()];
     while let Some(folder) = folders.pop() {
@@ -150,14 +150,14 @@ fn list_folder(root: &Path) -> Result<Vec<File>, DatasetError> {
                     .iter()
                     .map(|part| part.to_string_lossy().into_owned())
                     .collect();
-                found.extend(File::new(parts.join("/"), parts, path));
+                found.extend(Entry::new(parts.join("/"), parts, path));
             }
         }
     }
     Ok(found)
 }
 
-fn list_zip(archive: &ZipArchive<BufReader<fs::File>>) -> Vec<File> {
+fn list_zip(archive: &ZipArchive<BufReader<fs::File>>) -> Vec<Entry> {
     let mut found = Vec::new();
     for index in 0..archive.len() {
         let Some(Ok(name)) = archive.name_for_index(index) else {
@@ -171,7 +171,7 @@ fn list_zip(archive: &ZipArchive<BufReader<fs::File>>) -> Vec<File> {
             .split(['/', '\\'])
             .filter(|part| !matches!(*part, "" | "." | ".."));
         let parts = parts.map(str::to_owned).collect();
-        found.extend(File::new(name.to_string(), parts, PathBuf::from(&*name)));
+        found.extend(Entry::new(name.to_string(), parts, PathBuf::from(&*name)));
     }
     found
 }
@@ -179,11 +179,11 @@ fn list_zip(archive: &ZipArchive<BufReader<fs::File>>) -> Vec<File> {
 /// One result for each of `files`, in their order. Every thread opens the container for itself.
 pub(super) fn decode_all(
     path: &Path,
-    files: &[File],
+    files: &[Entry],
 ) -> Result<Vec<Result<Frame, String>>, DatasetError> {
     let threads = thread::available_parallelism().map_or(1, NonZero::get);
     let share = files.len().div_ceil(threads).max(1);
-    let decode = |share: &[File]| {
+    let decode = |share: &[Entry]| {
         let mut container = Container::open(path)?;
         let frames = share.iter().map(|file| {
             let bytes = container.read(file)?;

@@ -18,7 +18,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::container::{self, Container, File};
+use super::container::{self, Container, Entry};
 use super::runs::RUN_LABELS;
 use super::{Class, Dataset, DatasetError, Group, Picture, Skipped};
 
@@ -26,20 +26,20 @@ use super::{Class, Dataset, DatasetError, Group, Picture, Skipped};
 ///
 /// Pictures are files named `.png`, `.jpg`, `.jpeg`, `.bmp`, `.pgm`, `.ppm` or `.pnm` in any case. Hidden files
 /// and folders, `__MACOSX` and linked folders are passed over. A picture that cannot be decoded, or is over
-/// [`MAX_FILE_BYTES`], is listed in [`Dataset::skipped`]. All pictures are held in memory as decoded.
+/// [`MAX_FILE_BYTES`], is listed in [`Dataset::skipped`]. All pictures stay in memory as decoded.
 ///
 /// # Errors
 /// Every [`DatasetError`] but `NoRuns` and `DamagedRun`.
 pub fn open(path: &Path) -> Result<Dataset, DatasetError> {
-    let found = Container::open(path)?.list()?;
-    if let Some(labels) = found.iter().find(|found| found.file_name == RUN_LABELS) {
+    let entries = Container::open(path)?.list()?;
+    if let Some(labels) = entries.iter().find(|entry| entry.file_name == RUN_LABELS) {
         return Err(DatasetError::RunsNotClasses {
             path: path.to_owned(),
             labels: labels.source.clone(),
         });
     }
-    let zip = first_zip(path, &found);
-    let pictures: Vec<File> = found.into_iter().filter(File::is_picture).collect();
+    let zip = first_zip(path, &entries);
+    let pictures: Vec<Entry> = entries.into_iter().filter(Entry::is_picture).collect();
     if pictures.is_empty() {
         let path = path.to_owned();
         return Err(match zip {
@@ -50,42 +50,42 @@ pub fn open(path: &Path) -> Result<Dataset, DatasetError> {
 
     let name = container::name_of(path);
     let shared = shared_folders(&pictures);
-    let one_folder = pictures.iter().all(|found| found.folders.len() == shared);
-    let unlabelled = |found: &File| !one_folder && found.folders.len() == shared;
+    let one_folder = pictures.iter().all(|entry| entry.folders.len() == shared);
+    let unlabelled = |entry: &Entry| !one_folder && entry.folders.len() == shared;
     let dropped = if one_folder {
         shared.saturating_sub(1)
     } else {
         shared
     };
-    let (strays, pictures): (Vec<File>, Vec<File>) = pictures.into_iter().partition(unlabelled);
+    let (strays, pictures): (Vec<Entry>, Vec<Entry>) = pictures.into_iter().partition(unlabelled);
 
     let beside = "stands beside the class folders and has no label; move it into one of them";
     let mut skipped: Vec<Skipped> = strays
         .into_iter()
-        .map(|found| Skipped {
-            source: found.source,
+        .map(|entry| Skipped {
+            source: entry.source,
             reason: beside.to_owned(),
         })
         .collect();
     let mut groups: BTreeMap<String, BTreeMap<String, Vec<Picture>>> = BTreeMap::new();
     let frames = container::decode_all(path, &pictures)?;
-    for (found, frame) in pictures.into_iter().zip(frames) {
+    for (entry, frame) in pictures.into_iter().zip(frames) {
         let frame = match frame {
             Ok(frame) => frame,
             Err(reason) => {
-                let source = found.source;
+                let source = entry.source;
                 skipped.push(Skipped { source, reason });
                 continue;
             }
         };
-        let (group, class) = match &found.folders[dropped..] {
+        let (group, class) = match &entry.folders[dropped..] {
             [] => (name.clone(), name.clone()),
             [class] => (name.clone(), class.clone()),
             [group, class @ ..] => (group.clone(), class.join("/")),
         };
         let picture = Picture {
-            drawer: drawer(&found.file_name),
-            source: found.source,
+            drawer: drawer(&entry.file_name),
+            source: entry.source,
             frame,
         };
         groups
@@ -123,7 +123,7 @@ pub fn open(path: &Path) -> Result<Dataset, DatasetError> {
 }
 
 /// How many leading folders all pictures have in common.
-fn shared_folders(pictures: &[File]) -> usize {
+fn shared_folders(pictures: &[Entry]) -> usize {
     let Some((first, others)) = pictures.split_first() else {
         return 0;
     };
@@ -148,13 +148,13 @@ pub(super) fn drawer(file_name: &str) -> Option<u32> {
 }
 
 /// The zip directly in the folder that is most likely meant: Omniglot's training set, or else the first.
-fn first_zip(path: &Path, found: &[File]) -> Option<PathBuf> {
-    let is_zip = |found: &&File| {
-        found.folders.is_empty()
-            && found.file_name.to_ascii_lowercase().ends_with(".zip")
+fn first_zip(path: &Path, entries: &[Entry]) -> Option<PathBuf> {
+    let is_zip = |entry: &&Entry| {
+        entry.folders.is_empty()
+            && entry.file_name.to_ascii_lowercase().ends_with(".zip")
             && path.is_dir()
     };
-    let zips: Vec<&File> = found.iter().filter(is_zip).collect();
+    let zips: Vec<&Entry> = entries.iter().filter(is_zip).collect();
     let omniglot = zips
         .iter()
         .find(|zip| zip.file_name == "images_background.zip");

@@ -7,7 +7,7 @@ mod container;
 pub mod glyphs;
 pub mod labels;
 pub mod runs;
-pub mod split;
+pub(crate) mod split;
 
 use std::path::PathBuf;
 
@@ -27,7 +27,7 @@ pub struct Dataset {
     pub skipped: Vec<Skipped>,
 }
 
-/// Classes that belong together and are told apart hardest: an alphabet, a shelf.
+/// Classes that belong together and are hardest to tell apart: an alphabet, a shelf.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Group {
     /// The outermost folder that is a label, or the data set's name where there is one level only.
@@ -118,7 +118,7 @@ pub enum DatasetError {
         /// What is wrong with it.
         reason: String,
     },
-    /// Evaluation runs were given where a set of classes belongs.
+    /// Evaluation runs where a set of classes belongs.
     #[error(
         "{path:?}: holds one-shot runs ({labels}), and runs are opened by the final evaluation alone; \
          give a folder or zip of class folders without them"
@@ -166,18 +166,18 @@ impl Dataset {
     /// Both sides keep the data set's name and order; the skipped pictures go with the first. A name that is no
     /// group's holds nothing out: where the names come from a person, compare the second side with them.
     pub fn split(self, held_out: &[String]) -> (Dataset, Dataset) {
-        let (held, kept) = self
+        let (validating, training) = self
             .groups
             .into_iter()
             .partition(|group| held_out.contains(&group.name));
         let held_out = Dataset {
             name: self.name.clone(),
-            groups: held,
+            groups: validating,
             skipped: Vec::new(),
         };
         let rest = Dataset {
             name: self.name,
-            groups: kept,
+            groups: training,
             skipped: self.skipped,
         };
         (rest, held_out)

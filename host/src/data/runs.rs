@@ -5,7 +5,7 @@ use std::path::Path;
 use onelook_edge::picture::frame::Frame;
 
 use super::DatasetError;
-use super::container::{self, Container, File};
+use super::container::{self, Container, Entry};
 
 /// The file that makes a folder a run.
 pub(super) const RUN_LABELS: &str = "class_labels.txt";
@@ -32,9 +32,9 @@ pub struct Run {
 /// `Unreadable`, `NotAZip`, `NoRuns`, and `DamagedRun` for anything missing, broken or ambiguous.
 pub fn open(path: &Path) -> Result<Vec<Run>, DatasetError> {
     let mut container = Container::open(path)?;
-    let found = container.list()?;
+    let entries = container.list()?;
     let mut runs = Vec::new();
-    for labels in found.iter().filter(|found| found.file_name == RUN_LABELS) {
+    for labels in entries.iter().filter(|entry| entry.file_name == RUN_LABELS) {
         let damaged = |entry: &str, reason: &str| DatasetError::DamagedRun {
             path: path.to_owned(),
             entry: entry.to_owned(),
@@ -45,11 +45,11 @@ pub fn open(path: &Path) -> Result<Vec<Run>, DatasetError> {
             .last()
             .cloned()
             .unwrap_or_else(|| container::name_of(path));
-        let pictures_in = |folder: &str| -> Vec<File> {
+        let pictures_in = |folder: &str| -> Vec<Entry> {
             let within = [labels.folders.as_slice(), &[folder.to_owned()]].concat();
-            let inside = found
+            let inside = entries
                 .iter()
-                .filter(|found| found.is_picture() && found.folders == within);
+                .filter(|entry| entry.is_picture() && entry.folders == within);
             inside.cloned().collect()
         };
         let (support, tests) = (pictures_in("training"), pictures_in("test"));
@@ -60,10 +60,10 @@ pub fn open(path: &Path) -> Result<Vec<Run>, DatasetError> {
         let text = String::from_utf8(bytes).map_err(|_| damaged(&labels.source, "is not text"))?;
         let mut answers = vec![None; tests.len()];
         for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
-            let place = |among: &[File], folder: &str, label: &str| {
+            let place = |among: &[Entry], folder: &str, label: &str| {
                 among
                     .iter()
-                    .position(|found| label == format!("{name}/{folder}/{}", found.file_name))
+                    .position(|entry| label == format!("{name}/{folder}/{}", entry.file_name))
             };
             let Some((test, training)) = line.split_once(char::is_whitespace) else {
                 return Err(damaged(
@@ -99,8 +99,8 @@ pub fn open(path: &Path) -> Result<Vec<Run>, DatasetError> {
             ));
         }
         let mut frames = Vec::new();
-        for (found, frame) in support.iter().zip(container::decode_all(path, &support)?) {
-            frames.push(frame.map_err(|reason| damaged(&found.source, &reason))?);
+        for (entry, frame) in support.iter().zip(container::decode_all(path, &support)?) {
+            frames.push(frame.map_err(|reason| damaged(&entry.source, &reason))?);
         }
         runs.push(Run {
             name,

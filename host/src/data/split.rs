@@ -20,10 +20,10 @@ pub fn split(data: Dataset, spec: &Split, seed: u64) -> (Dataset, Dataset) {
         // A flat folder: each class stands in for a group while the lot is drawn.
         let group = data.groups.remove(0);
         let count = group.classes.len();
-        let held = (count * spec.validation_groups).div_ceil(10);
+        let validating = (count * spec.validation_groups).div_ceil(10);
         let mut order: Vec<usize> = (0..count).collect();
         order.shuffle(&mut rng);
-        let held_out = &order[..held.clamp(1, count.max(2) - 1).min(count)];
+        let held_out = &order[..validating.clamp(1, count.max(2) - 1).min(count)];
         let (mut train, mut validation) = (Vec::new(), Vec::new());
         for (i, class) in group.classes.into_iter().enumerate() {
             if held_out.contains(&i) {
@@ -45,8 +45,8 @@ pub fn split(data: Dataset, spec: &Split, seed: u64) -> (Dataset, Dataset) {
     }
     let mut names: Vec<String> = data.groups.iter().map(|g| g.name.clone()).collect();
     names.shuffle(&mut rng);
-    let held = spec.validation_groups.clamp(1, names.len().max(2) - 1);
-    names.truncate(held);
+    let validating = spec.validation_groups.clamp(1, names.len().max(2) - 1);
+    names.truncate(validating);
     let (train, validation) = data.split(&names);
     by_drawer(train, validation, spec)
 }

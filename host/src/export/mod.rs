@@ -2,10 +2,10 @@
 //! as the device would, and leaves a file that agrees with the trainer or none. Knows runs and
 //! model files; opens no test data.
 
-pub mod calibrate;
-pub mod graph;
-pub mod points;
-pub mod quantize;
+pub(crate) mod calibrate;
+pub(crate) mod graph;
+pub(crate) mod points;
+pub(crate) mod quantize;
 
 use std::path::PathBuf;
 
@@ -31,9 +31,9 @@ use graph::Weights;
 use points::{Pairs, Points};
 use quantize::QuantizeError;
 
-/// An f32 file's embeddings may differ from Burn's by so much of their largest number.
+/// The largest difference of an f32 file's embeddings from Burn's, as a share of their largest number.
 pub const F32_BOUND: f32 = 1e-4;
-/// An int8 file's embeddings may differ from Burn's by so much in the mean, of their mean size.
+/// The largest mean difference of an int8 file's embeddings from Burn's, as a share of their mean size.
 pub const INT8_BOUND: f32 = 0.1;
 /// Pictures that set the 8-bit ranges.
 const CALIBRATION_PICTURES: usize = 512;
@@ -60,7 +60,7 @@ pub struct Order {
 
 /// What was written, and how it compares.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Report {
+pub struct Summary {
     /// Pictures that took no part, and why.
     pub skipped: Vec<Skipped>,
     /// Size of the model file.
@@ -77,7 +77,7 @@ pub struct Report {
 
 /// The run that made a model, as it is kept beside the file.
 #[derive(Serialize)]
-struct Made<'a> {
+struct RunRecord<'a> {
     /// The command after `train`.
     export: String,
     progress: &'a Progress,
@@ -101,7 +101,7 @@ pub enum ExportError {
         "{data}: not the data that the run was trained on (its pictures differ); name that with --data"
     )]
     OtherData {
-        /// The data that was given.
+        /// What its name is.
         data: String,
     },
     /// The file does not agree with the trainer.
@@ -142,7 +142,7 @@ pub fn export(
     order: &Order,
     data: Dataset,
     calibration: Option<Dataset>,
-) -> Result<Report, ExportError> {
+) -> Result<Summary, ExportError> {
     if order.pair.as_ref() == Some(&order.out) {
         return Err(ExportError::Impossible(
             "--pair and --out name the same file".to_owned(),
@@ -286,7 +286,7 @@ pub fn export(
             &model::encode(graph, None).map_err(ExportError::Impossible)?,
         )?;
     }
-    let record = toml::to_string(&Made {
+    let record = toml::to_string(&RunRecord {
         export: format!("onelook export --precision {:?}", order.precision).to_lowercase(),
         progress: &progress,
         run: &run,
@@ -294,7 +294,7 @@ pub fn export(
     let record = record.map_err(|error| ExportError::Impossible(error.to_string()))?;
     write(&order.out.with_extension("run.toml"), record.as_bytes())?;
     write(&order.out, &bytes)?;
-    Ok(Report {
+    Ok(Summary {
         skipped: data.skipped,
         bytes: bytes.len(),
         card,

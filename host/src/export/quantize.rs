@@ -68,14 +68,14 @@ pub enum QuantizeError {
 }
 
 /// A layer in floating point on the way there.
-struct Layer {
+struct FloatLayer {
     spec: Block,
     channels: usize,
     weight: Vec<f32>,
     bias: Vec<f32>,
 }
 
-impl Layer {
+impl FloatLayer {
     /// The largest weight of each filter.
     fn reach_out(&self) -> Vec<f32> {
         let per_filter = self.weight.len() / self.spec.filters;
@@ -130,10 +130,10 @@ pub fn quantize(
     patches: &[f32],
 ) -> Result<QuantizedTwin, QuantizeError> {
     let shapes = spec.shapes(input)?;
-    let mut layers: Vec<Layer> = twin
+    let mut layers: Vec<FloatLayer> = twin
         .blocks
         .iter()
-        .map(|block| Layer {
+        .map(|block| FloatLayer {
             spec: block.spec,
             channels: block.channels,
             weight: block.weight.clone(),
@@ -141,7 +141,7 @@ pub fn quantize(
         })
         .collect();
     if let (Some(linear), Some(&(channels, side))) = (&twin.linear, shapes.planes.last()) {
-        layers.push(Layer {
+        layers.push(FloatLayer {
             spec: Block {
                 filters: linear.bias.len(),
                 kernel: side,
@@ -201,7 +201,7 @@ pub fn quantize(
 
 /// Makes the channels between layers alike without changing what the twin computes, but for one
 /// positive factor on each channel of the last output; those factors.
-fn equalize(layers: &mut [Layer], alpha: &[f32], sigmoid: bool) -> Vec<f32> {
+fn equalize(layers: &mut [FloatLayer], alpha: &[f32], sigmoid: bool) -> Vec<f32> {
     let last = layers.len() - 1;
     let mut undo = vec![1.0; layers[last].spec.filters];
     for _ in 0..SWEEPS {
@@ -266,7 +266,7 @@ fn best_scale(values: &[f32], steps: f32) -> f32 {
 /// One layer over many pictures; `planes` is (channels, side) of what goes in, then of what comes
 /// out.
 fn forward(
-    layer: &Layer,
+    layer: &FloatLayer,
     input: &[f32],
     planes: &mut (usize, usize),
     with_relu: bool,
@@ -307,8 +307,8 @@ fn forward(
 mod tests {
     use super::*;
 
-    fn layer(filters: usize, channels: usize, weight: &[f32]) -> Layer {
-        Layer {
+    fn layer(filters: usize, channels: usize, weight: &[f32]) -> FloatLayer {
+        FloatLayer {
             spec: Block {
                 filters,
                 kernel: 1,
@@ -330,7 +330,7 @@ mod tests {
                 layer(2, 2, &[0.1, 3.0, -0.2, 1.0]),
             ]
         };
-        let run = |layers: &[Layer]| {
+        let run = |layers: &[FloatLayer]| {
             let mut planes = (1, 1);
             layers.iter().fold(vec![0.7, 2.0], |numbers, layer| {
                 let mut here = planes;

@@ -289,7 +289,7 @@ impl Twin {
         }
     }
 
-    /// A scalar whose gradient is the given one: sum(embeddings x g) + sum(alpha x g) + b x g.
+    /// A scalar with the gradient asked for: sum(embeddings x g) + sum(alpha x g) + b x g.
     pub fn surrogate(
         &self,
         embeddings: Tensor<2>,

@@ -4,5 +4,5 @@
 
 pub mod burn;
 pub mod cpu;
-pub mod plain;
-pub mod spec;
+pub(crate) mod plain;
+pub(crate) mod spec;

@@ -10,9 +10,7 @@ use super::spec::Block;
 pub struct PlainTwin {
     /// Convolutions, each followed by ReLU and its pooling.
     pub blocks: Vec<PlainBlock>,
-    /// The fully connected sigmoid layer.
     pub linear: Option<PlainLinear>,
-    /// The head.
     pub head: Head,
 }
 
@@ -21,7 +19,6 @@ pub struct PlainTwin {
 pub struct PlainBlock {
     /// The layer's description, without what is folded into the weights.
     pub spec: Block,
-    /// Input channels.
     pub channels: usize,
     /// [filters, channels, kernel, kernel]
     pub weight: Vec<f32>,

@@ -1,5 +1,5 @@
 //! What training minimises, and its exact gradient, on plain numbers. Knows embeddings and class
-//! labels: nothing of layers, devices or pictures. The network is told the gradient, so no
+//! labels: nothing of layers, devices or pictures. The network gets the gradient, so no
 //! batch x batch x dims tensor is ever made.
 
 use onelook_edge::gallery::head::Head;
@@ -33,7 +33,7 @@ pub struct Softmax<'a> {
     pub teacher: Option<&'a [f64]>,
 }
 
-/// Cross-entropy of p over given pairs, their mean (Koch et al. 2015, section 3.2, with the minus
+/// Mean cross-entropy of p over pairs (Koch et al. 2015, section 3.2, with the minus
 /// sign that the print lost).
 ///
 /// `embeddings` is [pictures, dims] row-major, `pairs` names two rows and whether they show the
@@ -148,7 +148,7 @@ pub fn all_pairs(embeddings: &[f32], head: &Head, classes: &[usize], softmax: So
 
     let dims = head.alpha.len();
     let mut gradient = vec![0.0f32; embeddings.len()];
-    // Sums over so many rows at a time, so that the order of additions is always the same.
+    // Sums over a fixed number of rows at a time, so that the order of additions is always the same.
     const ROWS: usize = 8;
     let mut alphas = vec![0.0f32; count.div_ceil(ROWS) * dims];
     let parts = gradient

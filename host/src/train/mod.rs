@@ -5,9 +5,9 @@
 
 pub mod checkpoint;
 pub mod device;
-pub mod distill;
+pub(crate) mod distill;
 mod log;
-pub mod loss;
+pub(crate) mod loss;
 mod optimizer;
 mod photographs;
 pub mod run;
@@ -58,7 +58,7 @@ pub struct Order {
 pub enum Ending {
     /// All epochs are done, or patience ran out.
     Finished(Progress),
-    /// It was told to stop; `--resume` goes on.
+    /// `stop` was set; `--resume` goes on.
     Stopped(Progress),
 }
 

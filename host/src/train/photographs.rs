@@ -14,7 +14,7 @@ use crate::config::CameraShare;
 use crate::random::{Purpose, stream};
 
 /// A training picture.
-pub(super) struct Picture {
+pub(super) struct TrainingPicture {
     frame: Frame,
     /// Its place among all training pictures.
     number: u64,
@@ -22,7 +22,7 @@ pub(super) struct Picture {
     photograph: OnceLock<Option<Frame>>,
 }
 
-impl Picture {
+impl TrainingPicture {
     pub(super) fn new(frame: Frame, number: u64) -> Self {
         Self {
             frame,
@@ -58,7 +58,11 @@ impl Photographer {
     }
 
     /// The picture, or in its share of cases the photograph of it.
-    pub(super) fn shown<'a>(&self, picture: &'a Picture, rng: &mut ChaCha8Rng) -> &'a Frame {
+    pub(super) fn shown<'a>(
+        &self,
+        picture: &'a TrainingPicture,
+        rng: &mut ChaCha8Rng,
+    ) -> &'a Frame {
         let photograph = match rng.random_bool(self.camera.share.clamp(0.0, 1.0)) {
             true => self.photograph_of(picture),
             false => None,
@@ -67,7 +71,7 @@ impl Photographer {
     }
 
     /// The photograph of a picture, taken now if it never was.
-    pub(super) fn photograph_of<'a>(&self, picture: &'a Picture) -> Option<&'a Frame> {
+    pub(super) fn photograph_of<'a>(&self, picture: &'a TrainingPicture) -> Option<&'a Frame> {
         picture
             .photograph
             .get_or_init(|| self.take(picture))
@@ -76,7 +80,7 @@ impl Photographer {
 
     /// What the device would cut out of a photograph, paper white and ink black, wide and fine
     /// enough to be distorted and cut out once more.
-    fn take(&self, picture: &Picture) -> Option<Frame> {
+    fn take(&self, picture: &TrainingPicture) -> Option<Frame> {
         let Crop::Mark { margin } = self.input.crop else {
             return None;
         };

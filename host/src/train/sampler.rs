@@ -11,7 +11,7 @@ use rand::seq::{IndexedRandom, SliceRandom};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-use super::photographs::{Photographer, Picture};
+use super::photographs::{Photographer, TrainingPicture};
 use crate::augment;
 use crate::config::{Augment, Objective, Recipe};
 use crate::data::{self, Dataset};
@@ -72,7 +72,7 @@ struct Group {
 
 /// A training class.
 struct Class {
-    pictures: Vec<Picture>,
+    pictures: Vec<TrainingPicture>,
 }
 
 impl Sampler {
@@ -83,7 +83,7 @@ impl Sampler {
     pub fn new(train: &Dataset, recipe: &Recipe, seed: u64) -> Result<Self, String> {
         let mut numbers = 0..;
         let mut picture =
-            |frame: &Frame| Picture::new(frame.clone(), numbers.next().unwrap_or_default());
+            |frame: &Frame| TrainingPicture::new(frame.clone(), numbers.next().unwrap_or_default());
         let mut class = |of: &data::Class| Class {
             pictures: of.pictures.iter().map(|p| picture(&p.frame)).collect(),
         };
@@ -294,7 +294,7 @@ impl Sampler {
     }
 
     /// The n-th pair: groups in turn, so that each has its share; same and different in turn.
-    fn pair(&self, n: usize) -> (&Picture, &Picture, bool) {
+    fn pair(&self, n: usize) -> (&TrainingPicture, &TrainingPicture, bool) {
         let mut rng = stream(self.seed, Purpose::Pairs, n as u64);
         let same = (n / self.groups.len()).is_multiple_of(2);
         let group = &self.groups[n % self.groups.len()];
@@ -345,7 +345,7 @@ impl Sampler {
         asked > 0.0 && asked >= self.pictures().count() as f64
     }
 
-    fn pictures(&self) -> impl Iterator<Item = &Picture> {
+    fn pictures(&self) -> impl Iterator<Item = &TrainingPicture> {
         let classes = self.groups.iter().flat_map(|group| &group.classes);
         classes.flat_map(|class| &class.pictures)
     }
@@ -356,7 +356,7 @@ impl Sampler {
         let Some(photographer) = &self.photographer else {
             return;
         };
-        let pictures: Vec<&Picture> = self.pictures().collect();
+        let pictures: Vec<&TrainingPicture> = self.pictures().collect();
         let mut taken = 0;
         for some in pictures.chunks(AT_ONCE) {
             if !go_on(taken, pictures.len()) {
@@ -370,7 +370,7 @@ impl Sampler {
     }
 
     /// The picture, or in its share of cases the photograph of it.
-    fn shown<'a>(&self, picture: &'a Picture, rng: &mut ChaCha8Rng) -> &'a Frame {
+    fn shown<'a>(&self, picture: &'a TrainingPicture, rng: &mut ChaCha8Rng) -> &'a Frame {
         match &self.photographer {
             Some(photographer) => photographer.shown(picture, rng),
             None => picture.frame(),

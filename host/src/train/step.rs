@@ -19,6 +19,7 @@ use crate::network::spec::Unfit;
 
 /// Steps after which the moving average of the weights takes a step.
 const AVERAGED_STEPS: u64 = 10;
+
 /// A network in training, with all that the next step depends on.
 pub(super) struct Learner {
     pub(super) twin: Twin,

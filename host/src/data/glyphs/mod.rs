@@ -23,7 +23,7 @@ pub const SIDE_PX: usize = 105;
 /// How many characters to invent, and how many people draw each of them once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GlyphsSpec {
-    /// Alphabets.
+    /// How many alphabets.
     pub groups: usize,
     /// Characters an alphabet.
     pub classes_per_group: usize,

@@ -232,7 +232,7 @@ struct View<'a> {
     channels: usize,
     side: usize,
     kernel: usize,
-    /// Zeros around each picture; below 0 so much is cut off.
+    /// Zeros around each picture; below 0, what is cut off at each edge.
     padding: isize,
     /// Side of what the filter gives.
     out: usize,

@@ -14,7 +14,6 @@ fn block(filters: usize, kernel: usize, padding: usize, pool: usize, batch_norm:
         padding,
         pool,
         batch_norm,
-        ..Block::default()
     }
 }
 
@@ -118,9 +117,9 @@ fn embeddings_and_gradients_are_those_of_burn() {
             assert_near(&found.weight, &of_burn.weight, "linear weights");
             assert_near(&found.bias, &of_burn.bias, "linear biases");
         }
-        // As the optimizer is told them.
-        let told = ours.gradients(found.clone(), vec![0.5; dims], 0.25);
-        assert_eq!(ours.plain_gradients(&told), found);
+        // As the optimizer gets them.
+        let registered = ours.gradients(found.clone(), vec![0.5; dims], 0.25);
+        assert_eq!(ours.plain_gradients(&registered), found);
         ours.track_moments(pass.moments());
         let (ours, burns) = (ours.plain(&spec).unwrap(), burns.plain(&spec).unwrap());
         for (ours, burns) in ours.blocks.iter().zip(&burns.blocks) {

@@ -67,7 +67,7 @@ fn photographs_are_taken_of_all_pictures_until_told_otherwise() {
     });
     let sampler = |recipe: &Recipe| Sampler::new(&data, recipe, 3).expect("enough to learn");
     let taken = |sampler: &Sampler| {
-        let there = |picture: &&Picture| picture.is_photographed();
+        let there = |picture: &&TrainingPicture| picture.is_photographed();
         sampler.pictures().filter(there).count()
     };
     let all = sampler(&recipe);
