@@ -72,9 +72,6 @@ pub enum Objective {
         composites: f64,
         /// Whether a class turned by 90, 180 or 270 degrees counts as three further classes.
         turns_as_classes: bool,
-        /// Whether a class seen in a mirror counts as one more class, beside its turns.
-        #[serde(default)]
-        mirrors_as_classes: bool,
         /// Weight of the softmax term.
         softmax_weight: f32,
         /// Label smoothing of the softmax term (Szegedy et al. 2016, section 7), 0 to below 1: spread
@@ -168,8 +165,6 @@ pub enum Decay {
 pub struct Augment {
     /// Rotation, shear, scale, shift.
     pub affine: Option<AffineRanges>,
-    /// Strokes grow or shrink by up to so much, in pixels, 0 to 1.
-    pub thickness: f32,
     /// Some pictures are seen by the simulated camera, before all other distortion.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub camera: Option<CameraShare>,
@@ -366,9 +361,6 @@ impl Recipe {
         if self.validation.ways < 2 || self.validation.trials == 0 {
             return Err("validation needs at least 2 ways and a trial".to_owned());
         }
-        if !(0.0..=1.0).contains(&self.augment.thickness) {
-            return Err("augment.thickness must be 0 to 1".to_owned());
-        }
         if shapes.embedding > 1 << 16 {
             return Err(format!("an embedding of {} numbers", shapes.embedding));
         }
@@ -424,6 +416,7 @@ mod tests {
                 "`hard_classes`",
             ),
             ("[augment]", "[augment]\nelastic = {}", "`elastic`"),
+            ("[augment]", "[augment]\nthickness = 0.0", "`thickness`"),
             ("side_px = 32", "side_px = 8", "nothing is left"),
         ] {
             refused(&compact.replace(right, wrong), named);

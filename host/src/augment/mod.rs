@@ -141,9 +141,8 @@ fn mix(a: u8, b: u8, share: f32) -> f32 {
     a + (b - a) * share
 }
 
-/// `frame`, left and right swapped where `mirrored`, then turned clockwise by 90 degrees, `turns`
-/// times.
-pub fn posed(frame: &Frame, turns: u8, mirrored: bool) -> Frame {
+/// `frame` turned clockwise by 90 degrees, `turns` times.
+pub fn turned(frame: &Frame, turns: u8) -> Frame {
     let (width, height, channels) = (frame.width(), frame.height(), frame.channels());
     let (out_width, out_height) = if turns.is_multiple_of(2) {
         (width, height)
@@ -159,41 +158,11 @@ pub fn posed(frame: &Frame, turns: u8, mirrored: bool) -> Frame {
                 2 => (width - 1 - x, height - 1 - y),
                 _ => (width - 1 - y, x),
             };
-            let sx = if mirrored { width - 1 - sx } else { sx };
             let at = (sy * width + sx) * channels;
             out.extend_from_slice(&frame.pixels()[at..at + channels]);
         }
     }
     Frame::new(out_width, out_height, channels, out).unwrap_or_else(|_| frame.clone())
-}
-
-/// Dark strokes grown (`amount` above 0) or shrunk (below 0) by up to a pixel at each edge:
-/// between the picture (0) and its 3x3 minimum (1) or maximum (-1).
-pub fn thicken(frame: &Frame, amount: f32) -> Frame {
-    let (width, height, channels) = (frame.width(), frame.height(), frame.channels());
-    let share = amount.abs().min(1.0);
-    let pixels = frame.pixels();
-    let mut out = Vec::with_capacity(pixels.len());
-    for y in 0..height {
-        for x in 0..width {
-            for channel in 0..channels {
-                let own = pixels[(y * width + x) * channels + channel];
-                let mut extreme = own;
-                for ny in y.saturating_sub(1)..=(y + 1).min(height - 1) {
-                    for nx in x.saturating_sub(1)..=(x + 1).min(width - 1) {
-                        let near = pixels[(ny * width + nx) * channels + channel];
-                        extreme = if amount > 0.0 {
-                            extreme.min(near)
-                        } else {
-                            extreme.max(near)
-                        };
-                    }
-                }
-                out.push((mix(own, extreme, share) + 0.5) as u8);
-            }
-        }
-    }
-    Frame::new(width, height, channels, out).unwrap_or_else(|_| frame.clone())
 }
 
 /// Both drawings in one grey picture, the second moved by `right` and `down` pixels against the first: at each
@@ -333,15 +302,12 @@ mod tests {
 
     #[test]
     fn a_quarter_turn_is_clockwise_and_four_are_none() {
-        let turned = posed(&lopsided(), 1, false);
-        assert_eq!((turned.width(), turned.height()), (2, 3));
-        assert_eq!(turned.pixels(), [4, 1, 5, 2, 6, 3]);
-        assert_eq!(posed(&lopsided(), 2, false).pixels(), [6, 5, 4, 3, 2, 1]);
-        assert_eq!(posed(&turned, 3, false), lopsided());
-        assert_eq!(posed(&lopsided(), 4, false), lopsided());
-        // 3 2 1 / 6 5 4, then turned.
-        assert_eq!(posed(&lopsided(), 0, true).pixels(), [3, 2, 1, 6, 5, 4]);
-        assert_eq!(posed(&lopsided(), 1, true).pixels(), [6, 3, 5, 2, 4, 1]);
+        let quarter = turned(&lopsided(), 1);
+        assert_eq!((quarter.width(), quarter.height()), (2, 3));
+        assert_eq!(quarter.pixels(), [4, 1, 5, 2, 6, 3]);
+        assert_eq!(turned(&lopsided(), 2).pixels(), [6, 5, 4, 3, 2, 1]);
+        assert_eq!(turned(&quarter, 3), lopsided());
+        assert_eq!(turned(&lopsided(), 4), lopsided());
     }
 
     #[test]
@@ -366,21 +332,11 @@ mod tests {
     fn the_same_seed_gives_the_same_bytes() {
         let augment = Augment {
             affine: Some(RANGES),
-            thickness: 0.0,
             camera: None,
         };
         let frame = Frame::from_fn(40, 30, |x, y| ((x * 7 + y * 13) % 256) as u8);
         let drawn = |seed| distort(&frame, &augment, &mut ChaCha8Rng::seed_from_u64(seed));
         assert_eq!(drawn(3), drawn(3));
         assert_ne!(drawn(3), drawn(4));
-    }
-
-    #[test]
-    fn strokes_grow_and_shrink_by_a_pixel_at_most() {
-        let line = Frame::from_fn(7, 5, |x, _| if (2..5).contains(&x) { 0 } else { 255 });
-        let dark = |frame: &Frame| frame.pixels()[..7].iter().filter(|&&v| v < 128).count();
-        assert_eq!(dark(&thicken(&line, 1.0)), 5);
-        assert_eq!(dark(&thicken(&line, -1.0)), 1);
-        assert_eq!(thicken(&line, 0.0), line);
     }
 }

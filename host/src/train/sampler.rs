@@ -56,15 +56,6 @@ pub struct Sampler {
     order: Mutex<(u64, Arc<[u32]>)>,
 }
 
-/// How all classes of a batch stand: a character that is turned or mirrored is another character.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Pose {
-    /// Quarter turns, clockwise.
-    turns: u8,
-    /// Seen in a mirror, before it is turned.
-    mirrored: bool,
-}
-
 /// The classes of a group.
 struct Group {
     classes: Vec<Class>,
@@ -135,27 +126,23 @@ impl Sampler {
                 within_group,
                 composites,
                 turns_as_classes,
-                mirrors_as_classes,
                 ..
             } => {
                 let mut rng = stream(self.seed, Purpose::Batch, step);
-                let pose = Pose {
-                    turns: if turns_as_classes {
-                        rng.random_range(0..4)
-                    } else {
-                        0
-                    },
-                    mirrored: mirrors_as_classes && rng.random_bool(0.5),
+                // How all classes of a batch stand, in quarter turns: a character that is turned is another character.
+                let turns = match turns_as_classes {
+                    true => rng.random_range(0..4),
+                    false => 0,
                 };
                 // Where a share is 0 no number is drawn for it, and batches are what they are without it.
                 if composites > 0.0
                     && rng.random_bool(composites.min(1.0))
-                    && let Some(batch) = self.composite_batch(&mut rng, classes, pictures, pose)
+                    && let Some(batch) = self.composite_batch(&mut rng, classes, pictures, turns)
                 {
                     return batch;
                 }
                 let picked = self.classes(&mut rng, classes, within_group);
-                self.class_batch(&mut rng, &picked, pictures, pose)
+                self.class_batch(&mut rng, &picked, pictures, turns)
             }
             Objective::Pairs {
                 pairs,
@@ -188,21 +175,21 @@ impl Sampler {
         picked
     }
 
-    /// Classes x `pictures` rows. Classes of one batch share a pose, so no drawing meets its own
+    /// Classes x `pictures` rows. Classes of one batch share a turn, so no drawing meets its own
     /// turned twin, which for a round or crossed character would be no other class at all.
     fn class_batch(
         &self,
         rng: &mut ChaCha8Rng,
         classes: &[&Class],
         pictures: usize,
-        pose: Pose,
+        turns: u8,
     ) -> Batch {
         let mut patches = Vec::new();
         let mut labels = Vec::new();
         for (label, class) in classes.iter().enumerate() {
             for drawing in drawings(class.pictures.len(), pictures, rng) {
                 let frame = self.shown(&class.pictures[drawing], rng);
-                patches.extend(self.distorted(frame, pose, rng).0);
+                patches.extend(self.distorted(frame, turns, rng).0);
                 labels.push(label);
             }
         }
@@ -219,7 +206,7 @@ impl Sampler {
         rng: &mut ChaCha8Rng,
         classes: usize,
         pictures: usize,
-        pose: Pose,
+        turns: u8,
     ) -> Option<Batch> {
         let of_several = self.groups.iter().filter(|g| g.classes.len() > 1);
         let of_several: Vec<&Group> = of_several.collect();
@@ -243,7 +230,7 @@ impl Sampler {
                 let [right, down] =
                     [0, 1].map(|axis| ((of_class[axis] + more[axis]) * sides[axis] as f32) as i32);
                 let frame = augment::overlaid(first, second, right, down);
-                patches.extend(self.distorted(&frame, pose, rng).0);
+                patches.extend(self.distorted(&frame, turns, rng).0);
                 labels.push(label);
             }
         }
@@ -279,7 +266,7 @@ impl Sampler {
                     0 => straight(picture.frame(), &self.input).0,
                     _ => {
                         let frame = self.shown(picture, &mut rng);
-                        self.distorted(frame, Pose::default(), &mut rng).0
+                        self.distorted(frame, 0, &mut rng).0
                     }
                 });
             }
@@ -377,14 +364,10 @@ impl Sampler {
         }
     }
 
-    /// A posed and distorted patch; where distortion loses the mark, the straight one.
-    fn distorted(&self, frame: &Frame, pose: Pose, rng: &mut ChaCha8Rng) -> Patch {
-        let turned = augment::posed(frame, pose.turns, pose.mirrored);
-        let mut shown = augment::distort(&turned, &self.augment, rng);
-        if self.augment.thickness > 0.0 {
-            let amount = rng.random_range(-self.augment.thickness..=self.augment.thickness);
-            shown = augment::thicken(&shown, amount);
-        }
+    /// A turned and distorted patch; where distortion loses the mark, the straight one.
+    fn distorted(&self, frame: &Frame, turns: u8, rng: &mut ChaCha8Rng) -> Patch {
+        let turned = augment::turned(frame, turns);
+        let shown = augment::distort(&turned, &self.augment, rng);
         patch(&shown, &self.input).unwrap_or_else(|_| straight(&turned, &self.input))
     }
 }

@@ -1,6 +1,6 @@
 use super::scene::{FOCAL_PX, LARGEST_PX, inverted, multiplied, projection};
 use super::*;
-use crate::augment::posed;
+use crate::augment::turned;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 
@@ -112,7 +112,7 @@ fn every_disturbance_changes_the_picture_and_the_seed_decides_how() {
 
 #[test]
 fn photographs_do_not_depend_on_how_many_there_are() {
-    let (a, b) = (ell(), posed(&ell(), 1, false));
+    let (a, b) = (ell(), turned(&ell(), 1));
     let pixels = |shot: Shot| Some(shot.frame.pixels().to_vec());
     let session = Session::Everything(0.5);
     let both = photographs(&[&a, &b, &a], session, 5, 1, pixels);
