@@ -6,12 +6,11 @@ use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::thread;
 
-use onelook_edge::picture::frame::{Frame, MAX_FILE_BYTES};
+use onelook_edge::picture::frame::{EXTENSIONS, Frame, MAX_FILE_BYTES};
 use zip::ZipArchive;
 
 use super::DatasetError;
 
-const EXTENSIONS: [&str; 7] = ["png", "jpg", "jpeg", "bmp", "pgm", "ppm", "pnm"];
 /// A file within the data.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {

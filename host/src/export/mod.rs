@@ -291,7 +291,7 @@ pub fn export(
         progress: &progress,
         run: &run,
     });
-    let record = record.map_err(|error| ExportError::Impossible(error.to_string()))?;
+    let record = record.map_err(TrainError::from)?;
     write(&order.out.with_extension("run.toml"), record.as_bytes())?;
     write(&order.out, &bytes)?;
     Ok(Summary {

@@ -14,7 +14,7 @@ use onelook_edge::vision::preprocess::InputSpec;
 use rand::{Rng, RngExt};
 
 use super::cpu::{self, BlockWeights, LinearWeights, Moments, Weights};
-use super::plain::{PlainBlock, PlainLinear, PlainTwin};
+use super::plain::{Norm, PlainBlock, PlainLinear, PlainTwin};
 use super::spec::{Block, Init, NetworkSpec, Unfit};
 
 /// The least scale of a batch normalisation: a positive one can be folded past the pooling.
@@ -391,18 +391,14 @@ impl Twin {
                 None => vec![0.0; filters],
             };
             if let Some(norm) = &block.norm {
-                let gamma = numbers(norm.gamma.val())?;
-                let beta = numbers(norm.beta.val())?;
-                let mean = numbers(norm.running_mean.value_sync())?;
-                let variance = numbers(norm.running_var.value_sync())?;
-                let per_filter = weight.len() / filters;
-                for (f, weights) in weight.chunks_exact_mut(per_filter).enumerate() {
-                    let scale = gamma[f] / (variance[f] + norm.epsilon as f32).sqrt();
-                    for w in weights {
-                        *w *= scale;
-                    }
-                    bias[f] = beta[f] + (bias[f] - mean[f]) * scale;
-                }
+                let norm = Norm {
+                    scale: numbers(norm.gamma.val())?,
+                    shift: numbers(norm.beta.val())?,
+                    mean: numbers(norm.running_mean.value_sync())?,
+                    variance: numbers(norm.running_var.value_sync())?,
+                    epsilon: norm.epsilon as f32,
+                };
+                norm.fold(&mut weight, &mut bias);
             }
             let spec = Block {
                 batch_norm: false,

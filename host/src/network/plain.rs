@@ -56,3 +56,27 @@ impl PlainTwin {
         }
     }
 }
+
+/// A batch normalisation, one number for each filter.
+pub(super) struct Norm {
+    pub(super) scale: Vec<f32>,
+    pub(super) shift: Vec<f32>,
+    pub(super) mean: Vec<f32>,
+    pub(super) variance: Vec<f32>,
+    pub(super) epsilon: f32,
+}
+
+impl Norm {
+    /// Makes the convolution before it do what both did. A pooling between them changes nothing where the scale is
+    /// positive.
+    pub(super) fn fold(&self, weight: &mut [f32], bias: &mut [f32]) {
+        let per_filter = weight.len() / bias.len();
+        for (f, weights) in weight.chunks_exact_mut(per_filter).enumerate() {
+            let scale = self.scale[f] / (self.variance[f] + self.epsilon).sqrt();
+            for w in weights {
+                *w *= scale;
+            }
+            bias[f] = self.shift[f] + (bias[f] - self.mean[f]) * scale;
+        }
+    }
+}

@@ -2,6 +2,7 @@ use super::*;
 use crate::config::Recipe;
 use crate::network::burn::Twin;
 use crate::network::spec::{Block, NetworkSpec};
+use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor, TensorData};
 use rand::{Rng, RngExt, SeedableRng};
@@ -126,6 +127,27 @@ fn embeddings_and_gradients_are_those_of_burn() {
             assert_near(&ours.weight, &burns.weight, "folded weights");
             assert_near(&ours.bias, &burns.bias, "folded biases");
         }
+    }
+}
+
+#[test]
+fn with_folded_weights_embeddings_are_those_of_burn_where_nothing_is_learned() {
+    for network in networks() {
+        let (spec, input) = recipe(network);
+        let layers = Layers::new(&spec, &input).unwrap();
+        let twin = twin(&spec, &input, &Device::flex().autodiff());
+        let count = PICTURES + 3;
+        let patches = pictures(count, &input);
+        // Running moments that are not those of a fresh twin.
+        let pass = layers.forward(&twin.weights().unwrap(), &patches);
+        twin.track_moments(pass.moments());
+        let twin = twin.valid();
+        let shape = [count, input.channels, input.side_px, input.side_px];
+        let x = Tensor::from_data(TensorData::new(patches.clone(), shape), &Device::flex());
+        let expected = twin.forward(x).into_data().try_into_vec::<f32>().unwrap();
+        let folded = twin.plain(&spec).unwrap().weights();
+        let found = layers.forward(&folded, &patches);
+        assert_near(found.embeddings(), &expected, "embeddings");
     }
 }
 
