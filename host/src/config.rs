@@ -282,7 +282,7 @@ impl Recipe {
         let shapes = self
             .network
             .shapes(&self.input)
-            .map_err(|unfit| unfit.to_string())?;
+            .map_err(|error| error.to_string())?;
         let layers = self.network.blocks.len() + usize::from(self.network.linear_sigmoid.is_some());
         match &self.optimizer {
             OptimizerSpec::Momentum { layers: rates, .. } if rates.len() != layers + 1 => {

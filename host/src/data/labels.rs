@@ -26,7 +26,7 @@ use super::{Class, Dataset, DatasetError, Group, Picture, Skipped};
 ///
 /// Pictures are files named `.png`, `.jpg`, `.jpeg`, `.bmp`, `.pgm`, `.ppm` or `.pnm` in any case. Hidden files
 /// and folders, `__MACOSX` and linked folders are passed over. A picture that cannot be decoded, or is over
-/// [`MAX_FILE_BYTES`], is listed in [`Dataset::skipped`]. All pictures stay in memory as decoded.
+/// `MAX_FILE_BYTES`, is listed in [`Dataset::skipped`]. All pictures stay in memory as decoded.
 ///
 /// # Errors
 /// Every [`DatasetError`] but `NoRuns` and `DamagedRun`.

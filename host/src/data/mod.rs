@@ -1,6 +1,6 @@
 //! Labelled pictures: groups of classes of pictures, sorted, broken pictures named and left out, from a folder or a zip
-//! ([`labels`]) or invented ([`glyphs`]), parted into what trains and what validates ([`split`]); and the official
-//! Omniglot one-shot runs ([`runs`]), where nothing may be left out. Knows nothing of networks, scores or where the
+//! (`labels`) or invented (`glyphs`), parted into what trains and what validates (`split`); and the official
+//! Omniglot one-shot runs (`runs`), where nothing may be left out. Knows nothing of networks, scores or where the
 //! data came from. Writes no file.
 
 mod container;

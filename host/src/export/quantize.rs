@@ -14,7 +14,7 @@ use onelook_edge::vision::preprocess::InputSpec;
 
 use crate::network::burn::{DeviceError, numbers};
 use crate::network::plain::PlainTwin;
-use crate::network::spec::{Block, NetworkSpec, Unfit};
+use crate::network::spec::{Block, NetworkSpec, ShapeError};
 
 /// The integer that stands for 0 after a ReLU: saturation at the lowest integer is the ReLU.
 pub const ZERO: i8 = i8::MIN;
@@ -61,7 +61,7 @@ pub struct QuantizedLayer {
 pub enum QuantizeError {
     /// The network does not fit its input.
     #[error(transparent)]
-    Unfit(#[from] Unfit),
+    ShapeError(#[from] ShapeError),
     /// The device failed.
     #[error("the device failed: {0}")]
     Device(#[from] DeviceError),

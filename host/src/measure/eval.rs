@@ -354,7 +354,7 @@ fn embed(model: &Model, frames: &[(&Frame, String)]) -> Result<Vec<Vec<f32>>, Ev
     rows.into_iter().collect()
 }
 
-/// Random trials, seeded; see [`trials::trials`]. The class nearest by `rule` is the answer.
+/// Random trials, seeded; see `trials::trials`. The class nearest by `rule` is the answer.
 ///
 /// # Errors
 /// `Impossible`.
@@ -426,7 +426,7 @@ pub fn trials(
     Ok(accuracy(protocol, parts))
 }
 
-/// p of random pairs, seeded; see [`trials::verification_pairs`].
+/// p of random pairs, seeded; see `trials::verification_pairs`.
 ///
 /// # Errors
 /// `Impossible`.

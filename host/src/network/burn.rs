@@ -15,7 +15,7 @@ use rand::{Rng, RngExt};
 
 use super::cpu::{self, BlockWeights, LinearWeights, Moments, Weights};
 use super::plain::{Norm, PlainBlock, PlainLinear, PlainTwin};
-use super::spec::{Block, Init, NetworkSpec, Unfit};
+use super::spec::{Block, Init, NetworkSpec, ShapeError};
 
 /// The least scale of a batch normalisation: a positive one can be folded past the pooling.
 const LEAST_SCALE: f32 = 1e-3;
@@ -70,7 +70,7 @@ impl Twin {
         input: &InputSpec,
         rng: &mut impl Rng,
         device: &Device,
-    ) -> Result<Self, Unfit> {
+    ) -> Result<Self, ShapeError> {
         let shapes = spec.shapes(input)?;
         let mut ids = (1..).map(ParamId::from);
         let mut id = || ids.next().unwrap_or_default();

@@ -67,7 +67,7 @@ pub struct Shapes {
 
 /// Why layers do not fit their input.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unfit {
+pub enum ShapeError {
     /// No convolution.
     #[error("network.blocks is empty")]
     Empty,
@@ -106,19 +106,19 @@ impl NetworkSpec {
     /// What flows between the layers for this input.
     ///
     /// # Errors
-    /// Every [`Unfit`].
-    pub fn shapes(&self, input: &InputSpec) -> Result<Shapes, Unfit> {
+    /// Every [`ShapeError`].
+    pub fn shapes(&self, input: &InputSpec) -> Result<Shapes, ShapeError> {
         if self.blocks.is_empty() {
-            return Err(Unfit::Empty);
+            return Err(ShapeError::Empty);
         }
         let mut planes = vec![(input.channels, input.side_px)];
         let mut side = input.side_px;
         for (block, spec) in self.blocks.iter().enumerate() {
             if spec.filters == 0 || spec.kernel == 0 || spec.pool == 0 {
-                return Err(Unfit::Zero { block });
+                return Err(ShapeError::Zero { block });
             }
             if spec.padding > input.side_px {
-                return Err(Unfit::Padding {
+                return Err(ShapeError::Padding {
                     block,
                     side: input.side_px,
                 });
@@ -129,16 +129,16 @@ impl NetworkSpec {
                 .iter()
                 .try_fold(spec.filters, |n, &by| n.checked_mul(by));
             if weights.is_none_or(|weights| weights > MOST_WEIGHTS) {
-                return Err(Unfit::Weights { block });
+                return Err(ShapeError::Weights { block });
             }
             side = spec.convolved(side).map_or(0, |side| side / spec.pool);
             if side == 0 {
-                return Err(Unfit::Nothing { block });
+                return Err(ShapeError::Nothing { block });
             }
             planes.push((spec.filters, side));
         }
         if self.linear_sigmoid == Some(0) {
-            return Err(Unfit::Linear);
+            return Err(ShapeError::Linear);
         }
         let flat = planes
             .last()

@@ -197,7 +197,7 @@ impl Learner {
         let twin = |record: &[u8]| -> Result<Twin, TrainError> {
             let mut rng = stream(0, Purpose::Init, 0);
             let twin = Twin::new(&recipe.network, &recipe.input, &mut rng, &device)
-                .map_err(|unfit| damaged(&unfit.to_string()))?;
+                .map_err(|error| damaged(&error.to_string()))?;
             let record = ModuleRecord::from_bytes(Bytes::from_bytes_vec(record.to_vec()))
                 .map_err(|error| damaged(&error.to_string()))?;
             twin.try_load_record(record)
@@ -215,7 +215,7 @@ impl Learner {
             twin,
             average: average.map(|average| average.valid()),
             optimizer,
-            layers: cpu_layers(recipe, &device).map_err(|unfit| damaged(&unfit.to_string()))?,
+            layers: cpu_layers(recipe, &device).map_err(|error| damaged(&error.to_string()))?,
             device,
             progress,
         })

@@ -15,6 +15,7 @@ pub(super) const MEASURED_STEPS: u64 = 30;
 const TIMED_PHOTOGRAPHS: usize = 256;
 /// Steps that share a row of `steps.csv`.
 const LOGGED_STEPS: u64 = 50;
+
 /// How fast the run goes, and the number of epochs that fit into the minutes asked for.
 pub(super) struct Pace {
     minutes: Option<f64>,

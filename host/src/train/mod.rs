@@ -1,6 +1,6 @@
-//! A training run: draws batches ([`sampler`], [`photographs`]), steps ([`step`], [`loss`], [`optimizer`], [`distill`]),
-//! validates ([`validate`]), keeps checkpoints ([`checkpoint`], [`run`]) and says how far it is ([`log`]), on one
-//! [`device`], until it is done or stopped. Knows nothing of ONNX (`distill` opens the models that teach) or of test
+//! A training run: draws batches (`sampler`, `photographs`), steps (`step`, `loss`, `optimizer`, `distill`),
+//! validates (`validate`), keeps checkpoints (`checkpoint`, `run`) and says how far it is (`log`), on one
+//! `device`, until it is done or stopped. Knows nothing of ONNX (`distill` opens the models that teach) or of test
 //! data.
 
 pub mod checkpoint;
@@ -23,7 +23,7 @@ use std::time::Instant;
 use crate::config::{Objective, Recipe};
 use crate::measure::trials;
 use crate::network::burn::DeviceError;
-use crate::network::spec::Unfit;
+use crate::network::spec::ShapeError;
 use device::Compute;
 use distill::{TeacherError, Teachers};
 use log::{Log, MEASURED_STEPS, Pace};
@@ -106,7 +106,7 @@ pub enum TrainError {
     Unlearnable(String),
     /// The network does not fit its input.
     #[error(transparent)]
-    Unfit(#[from] Unfit),
+    ShapeError(#[from] ShapeError),
     /// The run cannot be written down as TOML.
     #[error("the run cannot be written down: {0}")]
     Unwritable(#[from] toml::ser::Error),

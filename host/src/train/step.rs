@@ -15,7 +15,7 @@ use super::sampler::{Batch, Labels};
 use crate::config::{Decay, Objective, OptimizerSpec, Recipe};
 use crate::network::burn::{Twin, numbers, pictures};
 use crate::network::cpu::Layers;
-use crate::network::spec::Unfit;
+use crate::network::spec::ShapeError;
 
 /// Steps after which the moving average of the weights takes a step.
 const AVERAGED_STEPS: u64 = 10;
@@ -145,7 +145,7 @@ impl Learner {
 }
 
 /// Our own layers, where the device is the CPU.
-pub(super) fn cpu_layers(recipe: &Recipe, device: &Device) -> Result<Option<Layers>, Unfit> {
+pub(super) fn cpu_layers(recipe: &Recipe, device: &Device) -> Result<Option<Layers>, ShapeError> {
     let on_cpu = device.clone().inner() == Device::flex();
     on_cpu
         .then(|| Layers::new(&recipe.network, &recipe.input))

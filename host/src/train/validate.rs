@@ -14,6 +14,7 @@ use crate::network::burn::{Twin, numbers, pictures};
 
 /// Pictures embedded at once where nothing is learned.
 const EMBED_BATCH: usize = 128;
+
 impl Learner {
     /// Share of one-shot trials answered right, 0 to 1; a tie counts as wrong.
     pub(super) fn validate(

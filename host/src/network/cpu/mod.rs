@@ -17,7 +17,7 @@ mod product;
 
 use onelook_edge::vision::preprocess::InputSpec;
 
-use super::spec::{Block, NetworkSpec, Unfit};
+use super::spec::{Block, NetworkSpec, ShapeError};
 use norm::moments;
 
 /// What batch normalisation adds to a variance.
@@ -113,7 +113,7 @@ impl Layers {
     ///
     /// # Errors
     /// Where the layers do not fit the input.
-    pub fn new(spec: &NetworkSpec, input: &InputSpec) -> Result<Self, Unfit> {
+    pub fn new(spec: &NetworkSpec, input: &InputSpec) -> Result<Self, ShapeError> {
         let shapes = spec.shapes(input)?;
         let layer = |(block, planes): (&Block, &[(usize, usize)])| {
             let (channels, side) = planes[0];
