@@ -18,14 +18,18 @@ use crate::augment::camera::{self, Disturbance, Session};
 use crate::clip;
 use crate::config::Recipe;
 use crate::data::glyphs::{self, GlyphsSpec};
-use crate::data::{self, Dataset, Run};
+use crate::data::runs::{self, Run};
+use crate::data::{Dataset, labels, split};
 use crate::export;
 use crate::measure::eval::{self, Accuracy, Rule, Seen, Verification};
 use crate::measure::openset::{self, Kept, OpenSet};
 use crate::measure::oracle;
+use crate::measure::trials::TrialSpec;
+use crate::random::{Purpose, stream};
 use crate::report;
-use crate::train::sampler::{self, Purpose, TrialSpec};
-use crate::train::{self, Compute, Ending};
+use crate::train::device::Compute;
+use crate::train::run::{self, RunData};
+use crate::train::{self, Ending};
 
 /// Exit code of a run that was told to stop, as shells have it.
 const STOPPED: u8 = 130;
@@ -346,7 +350,11 @@ fn train_command(args: TrainArgs) -> Result<ExitCode, Failure> {
     let asked = Arc::clone(&stop);
     ctrlc::set_handler(move || asked.store(true, Ordering::Relaxed))?;
     let out = order.out.display();
-    match train::train(&order, data, &stop)? {
+    let data = RunData::of(data, &order.recipe, order.seed);
+    for skipped in &data.skipped {
+        eprintln!("skipped {}: {}", skipped.source, skipped.reason);
+    }
+    match train::train(&order, &data, &stop)? {
         Ending::Finished(progress) => eprintln!(
             "finished: best validation {:.2} % after epoch {}; next: onelook export --run {out} --out model.onnx",
             100.0 * progress.best_accuracy,
@@ -374,7 +382,7 @@ fn eval_command(args: EvalArgs, out: &mut dyn Write) -> Result<ExitCode, Failure
         looks: args.looks.unwrap_or(1),
     });
     if let Some(path) = &args.runs {
-        let runs = data::open_runs(path)?;
+        let runs = runs::open(path)?;
         if let Some(model) = model.as_ref().filter(|_| args.camera_table) {
             return camera_table(model, &runs, args.seed, args.json, out);
         }
@@ -398,7 +406,7 @@ fn eval_command(args: EvalArgs, out: &mut dyn Write) -> Result<ExitCode, Failure
         let (unseen, seen) = held_out(data, model.card())?;
         (data, trained) = (unseen, Some(seen));
     }
-    let blank = sampler::drop_blank(&mut data, &model.card().input);
+    let blank = split::drop_blank(&mut data, &model.card().input);
     for skipped in data.skipped.iter().chain(&blank) {
         eprintln!("skipped {}: {}", skipped.source, skipped.reason);
     }
@@ -416,7 +424,7 @@ fn eval_command(args: EvalArgs, out: &mut dyn Write) -> Result<ExitCode, Failure
         let mut trained = trained.filter(|trained| trained.classes() > 0);
         let fill = match &mut trained {
             Some(trained) => {
-                sampler::drop_blank(trained, &model.card().input);
+                split::drop_blank(trained, &model.card().input);
                 eval::embed_all(&model, trained)?.concat()
             }
             None => Vec::new(),
@@ -516,7 +524,7 @@ fn camera_command(args: &CameraArgs, out: &mut dyn Write) -> Result<ExitCode, Fa
     let mut frames: Vec<_> = classes
         .flat_map(|class| class.pictures.iter().map(|picture| &picture.frame))
         .collect();
-    frames.shuffle(&mut sampler::stream(args.seed, Purpose::Batch, 0));
+    frames.shuffle(&mut stream(args.seed, Purpose::Batch, 0));
     frames.truncate(args.pictures);
     let (mut found, mut taken) = (0, 0);
     std::fs::create_dir_all(&args.out).map_err(|error| format!("{:?}: {error}", args.out))?;
@@ -702,7 +710,7 @@ fn print_verification(
 }
 
 fn export_command(args: ExportArgs, out: &mut dyn Write) -> Result<ExitCode, Failure> {
-    let run = train::read_run(&args.run)?;
+    let run = run::read(&args.run)?;
     let data = open_data(args.data.as_deref().unwrap_or(&run.data))?;
     let calibration = args.calibrate.as_deref().map(open_data).transpose()?;
     let stem = args
@@ -721,6 +729,9 @@ fn export_command(args: ExportArgs, out: &mut dyn Write) -> Result<ExitCode, Fai
         licence: args.licence,
     };
     let report = export::export(&order, data, calibration)?;
+    for skipped in &report.skipped {
+        eprintln!("skipped {}: {}", skipped.source, skipped.reason);
+    }
     writeln!(out, "{}: {} bytes", order.out.display(), report.bytes)?;
     match report.card.precision {
         Precision::F32 => writeln!(
@@ -891,5 +902,5 @@ pub fn open_data(source: &str) -> Result<Dataset, Failure> {
     if source == "glyphs" {
         return Ok(glyphs::draw(&GlyphsSpec::default()));
     }
-    Ok(data::open(Path::new(source))?)
+    Ok(labels::open(Path::new(source))?)
 }

@@ -6,9 +6,9 @@ use onelook_edge::model::onnx::{Attribute, Graph, Node, Size, Tensor, ValueInfo}
 use onelook_edge::model::{INPUT, OUTPUT};
 use onelook_edge::vision::preprocess::InputSpec;
 
-use crate::config::Block;
 use crate::export::quantize::{QuantizedTwin, ZERO};
-use crate::network::PlainTwin;
+use crate::network::plain::PlainTwin;
+use crate::network::spec::Block;
 
 /// The weights of one twin, in either arithmetic.
 #[derive(Clone, Copy)]

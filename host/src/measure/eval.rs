@@ -11,9 +11,10 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::augment::camera::{self, Session};
-use crate::data::{Dataset, Run};
+use crate::data::Dataset;
+use crate::data::runs::Run;
 use crate::measure::metrics;
-use crate::train::sampler::{self, TrialSpec};
+use crate::measure::trials::{self, TrialSpec};
 
 /// One-shot classification, counted.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -358,7 +359,7 @@ fn embedding(
     Ok(eye.look(frame, care)?.embedding.map(<[f32]>::to_vec))
 }
 
-/// Random trials, seeded; see [`sampler::trials`]. The class nearest by `rule` is the answer.
+/// Random trials, seeded; see `trials::trials`. The class nearest by `rule` is the answer.
 ///
 /// # Errors
 /// `Impossible`.
@@ -370,7 +371,7 @@ pub fn trials(
     rule: Rule,
     seed: u64,
 ) -> Result<Accuracy, EvalError> {
-    let trials = sampler::trials(data, spec, seed).map_err(EvalError::Impossible)?;
+    let trials = trials::trials(data, spec, seed).map_err(EvalError::Impossible)?;
     let mut parts: Vec<Part> = Vec::new();
     for trial in &trials {
         let (g, c) = trial.classes[trial.answer];
@@ -430,7 +431,7 @@ pub fn trials(
     Ok(accuracy(protocol, parts))
 }
 
-/// p of random pairs, seeded; see [`sampler::verification_pairs`].
+/// p of random pairs, seeded; see `trials::verification_pairs`.
 ///
 /// # Errors
 /// `Impossible`.
@@ -442,7 +443,7 @@ pub fn pair_scores(
     within_group: bool,
     seed: u64,
 ) -> Result<PairScores, EvalError> {
-    let pairs = sampler::verification_pairs(data, pairs, within_group, seed)
+    let pairs = trials::verification_pairs(data, pairs, within_group, seed)
         .map_err(EvalError::Impossible)?;
     let mut scores = PairScores::default();
     for (a, b, same) in pairs {

@@ -4,3 +4,4 @@ pub mod eval;
 pub mod metrics;
 pub mod openset;
 pub mod oracle;
+pub(crate) mod trials;

@@ -18,7 +18,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 
 use crate::export::points::{self, Pairs};
-use crate::train::sampler::{Purpose, stream};
+use crate::random::{Purpose, stream};
 
 /// Sizes of galleries, classes, as far as the data goes.
 pub const SIZES: [usize; 10] = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000];

@@ -14,8 +14,7 @@ use onelook_edge::model::OperatingPoint;
 use onelook_edge::picture::frame::Frame;
 use onelook_edge::vision::keepsake::keepsake;
 use onelook_edge::vision::preprocess::{InputSpec, patch};
-use rand::{RngExt, SeedableRng};
-use rand_chacha::ChaCha8Rng;
+use rand::RngExt;
 use rayon::prelude::*;
 use serde::Serialize;
 
@@ -23,7 +22,8 @@ use crate::data::Dataset;
 use crate::measure::eval::{Embeddings, PairScores};
 use crate::measure::metrics;
 use crate::measure::openset::{self, Search};
-use crate::train::sampler::{self, TrialSpec};
+use crate::measure::trials::{self, TrialSpec};
+use crate::random::{Purpose, stream};
 
 /// Pictures that are measured at most, shared out among the classes.
 pub const MOST_PICTURES: usize = 4000;
@@ -346,21 +346,6 @@ struct Place {
     count: usize,
 }
 
-/// What random numbers are for.
-#[derive(Clone, Copy)]
-enum Draw {
-    Classes = 1,
-    Shares,
-    Confusions,
-}
-
-fn stream(seed: u64, draw: Draw, index: u64) -> ChaCha8Rng {
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    // Beside the streams of the sampler.
-    rng.set_stream((0x4000 | draw as u64) << 48 | index);
-    rng
-}
-
 /// Shortens `data` to [`MOST_PICTURES`], every class alike; whether anything was left out.
 pub fn shorten(data: &mut Dataset) -> bool {
     let before = data.pictures();
@@ -458,7 +443,7 @@ impl<'a> Held<'a> {
         for (number, place) in self.classes.iter().enumerate() {
             offsets[place.group].push(number);
         }
-        for trial in sampler::trials(self.data, spec, self.seed)? {
+        for trial in trials::trials(self.data, spec, self.seed)? {
             let number = |way: usize| {
                 let (group, class) = trial.classes[way];
                 offsets[group][class]
@@ -710,7 +695,7 @@ impl<'a> Held<'a> {
             return Vec::new();
         }
         let redraw = |n: usize| {
-            let mut rng = stream(self.seed, Draw::Classes, n as u64);
+            let mut rng = stream(self.seed, Purpose::ReportClasses, n as u64);
             let mut times = vec![0; count];
             for _ in 0..count {
                 times[rng.random_range(0..count)] += 1;
@@ -972,7 +957,7 @@ impl<'a> Held<'a> {
         let mut named = std::collections::BTreeMap::<(usize, usize), u64>::new();
         let mut probes = vec![0u64; count];
         for n in 0..CONFUSION_GALLERIES {
-            let mut rng = stream(self.seed, Draw::Confusions, n as u64);
+            let mut rng = stream(self.seed, Purpose::ReportConfusions, n as u64);
             let templates: Vec<(usize, usize)> = self
                 .classes
                 .iter()
@@ -1176,7 +1161,7 @@ fn share(tally: &[[u64; 2]], distinct: u64, seed: u64) -> Share {
     let wilson = metrics::wilson((share * told as f64).round() as u64, told);
     let classes: Vec<&[u64; 2]> = tally.iter().filter(|counts| counts[0] > 0).collect();
     let redraw = |n: usize| {
-        let mut rng = stream(seed, Draw::Shares, n as u64);
+        let mut rng = stream(seed, Purpose::ReportShares, n as u64);
         let mut total = [0, 0];
         for _ in 0..classes.len() {
             let drawn = classes[rng.random_range(0..classes.len())];

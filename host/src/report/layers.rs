@@ -105,9 +105,10 @@ fn attribute(node: &Node, name: &str) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Block, Init, NetworkSpec, Recipe};
+    use crate::config::Recipe;
     use crate::export::graph::{self, Weights};
-    use crate::network::{PlainBlock, PlainLinear, PlainTwin};
+    use crate::network::plain::{PlainBlock, PlainLinear, PlainTwin};
+    use crate::network::spec::{Block, Init, NetworkSpec};
     use onelook_edge::gallery::head::Head;
     use onelook_edge::vision::preprocess::{Crop, Scaling};
 

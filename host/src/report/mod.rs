@@ -21,11 +21,11 @@ use onelook_edge::model::{
 use onelook_edge::vision::preprocess::{InputSpec, patch};
 use serde::Serialize;
 
-use crate::data::Dataset;
+use crate::data::{Dataset, split};
 use crate::export::graph::{self, Weights};
 use crate::measure::eval::{self, EvalError};
-use crate::train::sampler;
-use crate::train::{self, Progress, RunFile};
+use crate::train::checkpoint::best_twin;
+use crate::train::run::{self, Progress, RunFile};
 use figures::{Hardest, Held, Identification, Measured, OpenSet, Shown, Verification};
 use layers::Layer;
 
@@ -233,7 +233,7 @@ pub fn measure(
     let model = Model::from_bytes(&bytes, &path.display().to_string())?;
     let card = model.card();
     let mut skipped = std::mem::take(&mut data.skipped);
-    skipped.extend(sampler::drop_blank(&mut data, &card.input));
+    skipped.extend(split::drop_blank(&mut data, &card.input));
     let is_shortened = figures::shorten(&mut data);
     let data = data;
 
@@ -336,7 +336,7 @@ fn model_figures(model: &Model, bytes: &[u8]) -> ModelFigures {
 
 /// The run in `folder`, if it is the one that made the model of this card.
 fn open_run(folder: &Path, card: &Card) -> Result<RunFile, String> {
-    let run = train::read_run(folder).map_err(|error| sentence(&error))?;
+    let run = run::read(folder).map_err(|error| sentence(&error))?;
     let from = &card.provenance;
     if (&run.data_sha256, run.seed, &run.recipe.name)
         != (&from.data_sha256, from.seed, &from.recipe)
@@ -464,14 +464,15 @@ fn against_f32(
         return Err("There are no trials to compare on.".to_owned());
     };
     let (twin, Progress { best_epoch, .. }) =
-        train::best_twin(folder, run).map_err(|error| sentence(&error))?;
+        best_twin(folder, run).map_err(|error| sentence(&error))?;
     if best_epoch != card.provenance.epoch[0] {
         return Err(format!(
             "The run has gone on since: its best epoch is {best_epoch}, the model's {}.",
             card.provenance.epoch[0]
         ));
     }
-    let plain = twin.plain(&run.recipe.network)?;
+    let plain = twin.plain(&run.recipe.network);
+    let plain = plain.map_err(|error| sentence(&error))?;
     let card = Card {
         precision: Precision::F32,
         head: plain.head.clone(),
