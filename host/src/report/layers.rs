@@ -7,30 +7,29 @@ use serde::Serialize;
 
 /// A layer with weights, and the pooling behind it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Layer {
+pub(crate) struct Layer {
     /// `convolution` or `fully connected`.
-    pub kind: String,
+    pub(crate) kind: String,
     /// Channels in (of a fully connected layer: numbers in).
-    pub inputs: usize,
+    pub(crate) inputs: usize,
     /// Channels out (of a fully connected layer: numbers out).
-    pub outputs: usize,
+    pub(crate) outputs: usize,
     /// Side of the square filter, in pixels; 1 for a fully connected layer.
-    pub kernel: usize,
+    pub(crate) kernel: usize,
     /// Side of what comes out, in pixels, before the pooling.
-    pub side_px: usize,
+    pub(crate) side_px: usize,
     /// Side of what comes out after the pooling.
-    pub pooled_px: usize,
-    /// Weights and biases.
-    pub parameters: u64,
+    pub(crate) pooled_px: usize,
+    pub(crate) parameters: u64,
     /// Multiply-adds for one picture.
-    pub multiply_adds: u64,
+    pub(crate) multiply_adds: u64,
 }
 
 /// The layers of `graph`, first to last, for pictures of `input`.
 ///
 /// # Errors
 /// In words, where the graph is none that `export` writes.
-pub fn layers(graph: &GraphProto, input: &InputSpec) -> Result<Vec<Layer>, String> {
+pub(crate) fn layers(graph: &GraphProto, input: &InputSpec) -> Result<Vec<Layer>, String> {
     let mut layers: Vec<Layer> = Vec::new();
     let mut side = input.side_px;
     for node in &graph.node {

@@ -54,6 +54,8 @@ pub enum Purpose {
     Camera,
     /// What it does to a picture that is measured.
     Photographs,
+    /// Galleries in which a report counts confusions.
+    Confusions = 0x4003,
 }
 
 /// The random numbers for one purpose and index.
