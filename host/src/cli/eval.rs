@@ -11,8 +11,8 @@ use super::session::SessionArgs;
 use super::{Failure, held_out, open_data, percent};
 use crate::augment::camera::{Disturbance, Session};
 use crate::data::{self, Run};
-use crate::measure::eval::{self, Accuracy, Rule, Seen, Verification};
-use crate::measure::openset::{self, Kept, OpenSet};
+use crate::measure::eval::{self, Accuracy, CameraOptions, Rule, Verification};
+use crate::measure::openset::{self, CrossFitRow, OpenSet};
 use crate::measure::oracle;
 use crate::train::sampler::{self, TrialSpec};
 
@@ -54,7 +54,7 @@ pub(super) struct EvalArgs {
     #[command(flatten)]
     session: SessionArgs,
     /// Take a photograph again in which the device finds no mark or which its gates refuse, up to
-    /// so many in all, as a device does in front of somebody; without, the first counts as it is
+    /// N in all, as a device does in front of a person; without, the first counts as it is
     #[arg(long, value_name = "N", requires = "camera", value_parser = clap::value_parser!(u64).range(2..=100))]
     looks: Option<u64>,
     /// The official runs through the simulated camera: every disturbance alone at a third, two
@@ -64,7 +64,7 @@ pub(super) struct EvalArgs {
     /// Draw the classes of a trial, or the two of an impostor pair, from one group
     #[arg(long)]
     within_group: bool,
-    /// Verify so many random pairs, half of them genuine, instead of trials
+    /// Verify this many random pairs, half of them genuine, instead of trials
     #[arg(long, conflicts_with_all = ["ways", "shots", "rule", "trials", "camera", "disturbance"])]
     pairs: Option<usize>,
     /// Seed of the trials or pairs
@@ -88,7 +88,7 @@ pub(super) fn run(args: EvalArgs, out: &mut dyn Write) -> Result<ExitCode, Failu
         return Err("there must be at least one trial or pair".into());
     }
     let model = args.model.as_deref().map(Model::load).transpose()?;
-    let camera = args.session.session()?.map(|session| Seen {
+    let camera = args.session.session()?.map(|session| CameraOptions {
         session,
         seed: args.seed,
         looks: args.looks.unwrap_or(1),
@@ -124,7 +124,7 @@ pub(super) fn run(args: EvalArgs, out: &mut dyn Write) -> Result<ExitCode, Failu
     }
     let embeddings = eval::embed_as(&model, &data, camera)?;
     if args.open_set {
-        let spec = openset::Spec {
+        let spec = openset::SearchSpec {
             shots: args.shots,
             searches: args.trials,
             seed: args.seed,
@@ -209,12 +209,12 @@ fn camera_table(
             write!(out, "{name:<15}")?;
         }
         for session in sessions {
-            let seen = Seen {
+            let options = CameraOptions {
                 session,
                 seed,
                 looks,
             };
-            let found = eval::runs(model, runs, Some(seen))?;
+            let found = eval::runs(model, runs, Some(options))?;
             if json {
                 writeln!(out, "{}", serde_json::to_string(&found)?)?;
             } else {
@@ -285,7 +285,11 @@ fn print_open_set(result: &OpenSet, json: bool, out: &mut dyn Write) -> Result<E
     Ok(ExitCode::SUCCESS)
 }
 
-fn print_cross_fit(rows: &[Kept], json: bool, out: &mut dyn Write) -> Result<ExitCode, Failure> {
+fn print_cross_fit(
+    rows: &[CrossFitRow],
+    json: bool,
+    out: &mut dyn Write,
+) -> Result<ExitCode, Failure> {
     if json {
         writeln!(out, "{}", serde_json::to_string(rows)?)?;
         return Ok(ExitCode::SUCCESS);

@@ -29,8 +29,8 @@ pub(super) struct TrainArgs {
     /// Epochs, instead of the recipe's
     #[arg(long, conflicts_with = "minutes")]
     epochs: Option<usize>,
-    /// Train for about so long, photographs included: the number of epochs, at least one, follows from the rate of
-    /// the first steps
+    /// Train for about this many minutes, photographs included: the number of epochs, at least one, follows from the
+    /// rate of the first steps
     #[arg(long)]
     minutes: Option<f64>,
     /// Seed of everything random

@@ -7,29 +7,30 @@ use serde::Serialize;
 
 /// A layer with weights, and the pooling behind it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub(crate) struct Layer {
+pub struct Layer {
     /// `convolution` or `fully connected`.
-    pub(crate) kind: String,
+    pub kind: String,
     /// Channels in (of a fully connected layer: numbers in).
-    pub(crate) inputs: usize,
+    pub inputs: usize,
     /// Channels out (of a fully connected layer: numbers out).
-    pub(crate) outputs: usize,
+    pub outputs: usize,
     /// Side of the square filter, in pixels; 1 for a fully connected layer.
-    pub(crate) kernel: usize,
+    pub kernel: usize,
     /// Side of what comes out, in pixels, before the pooling.
-    pub(crate) side_px: usize,
+    pub side_px: usize,
     /// Side of what comes out after the pooling.
-    pub(crate) pooled_px: usize,
-    pub(crate) parameters: u64,
+    pub pooled_px: usize,
+    /// Weights and biases.
+    pub parameters: u64,
     /// Multiply-adds for one picture.
-    pub(crate) multiply_adds: u64,
+    pub multiply_adds: u64,
 }
 
 /// The layers of `graph`, first to last, for pictures of `input`.
 ///
 /// # Errors
 /// In words, where the graph is none that `export` writes.
-pub(crate) fn layers(graph: &GraphProto, input: &InputSpec) -> Result<Vec<Layer>, String> {
+pub fn layers(graph: &GraphProto, input: &InputSpec) -> Result<Vec<Layer>, String> {
     let mut layers: Vec<Layer> = Vec::new();
     let mut side = input.side_px;
     for node in &graph.node {

@@ -5,7 +5,7 @@ use super::intervals::share;
 use super::{GroupAccuracy, IdentificationFigures, Share, TRIALS, TrialAccuracy};
 use crate::train::sampler::{self, TrialSpec};
 
-/// Ways that are tried, and then all classes, as far as memory bears so many trials.
+/// Ways that are tried, and then all classes, at most [`MOST_WAYS`], which memory bears.
 const WAYS: [usize; 6] = [2, 5, 10, 20, 50, 100];
 const MOST_WAYS: usize = 500;
 /// Shots that are tried.
@@ -150,7 +150,7 @@ impl HeldOutSet<'_> {
         share(tally, pictures, self.seed)
     }
 
-    /// Most ways that a trial of so many shots can have.
+    /// Most ways that a trial of `shots` can have.
     fn most_ways(&self, shots: usize, within_group: bool) -> usize {
         let usable = |group: usize| {
             let classes = self.classes.iter();

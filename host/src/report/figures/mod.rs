@@ -178,7 +178,7 @@ pub(crate) struct VerificationFigures {
 pub(crate) struct OpenSetRates {
     pub(crate) name: String,
     pub(crate) threshold: f32,
-    /// False positive identification rate: strangers for whom somebody is named.
+    /// False positive identification rate: strangers for whom any class is named.
     pub(crate) fpir: Share,
     /// False negative identification rate: enrolled ones who are rejected or named wrongly.
     pub(crate) fnir: Share,

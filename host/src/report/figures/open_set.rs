@@ -34,11 +34,11 @@ impl HeldOutSet<'_> {
 
     fn open_set_of(
         &self,
-        known: &[openset::Class],
+        known: &[openset::ClassEmbeddings],
         gallery: usize,
         points: &[OperatingPoint],
     ) -> Result<OpenSetFigures, String> {
-        let spec = openset::Spec {
+        let spec = openset::SearchSpec {
             shots: 1,
             searches: TRIALS,
             seed: self.seed,

@@ -143,7 +143,7 @@ fn a_class_drawn_twice_counts_as_two() {
 fn strangers_and_ties_in_galleries_by_hand() {
     let points = [point("low", 0.5), point("high", 0.95)];
     let head = head();
-    // Far apart: nobody is mistaken; a distance of 1 gives p 0.73.
+    // Far apart: no class is mistaken; a distance of 1 gives p 0.73.
     let (data, embeddings) = embedded(&[&[&[0.0, 1.0], &[50.0, 51.0], &[90.0, 91.0]]]);
     let held = HeldOutSet::new(&data, &embeddings, &head, 1);
     let found = held.open_set(&points).unwrap();

@@ -96,7 +96,7 @@ impl HeldOutSet<'_> {
         self.distances.iter().map(bin).collect()
     }
 
-    /// Rates at each threshold where each class counts so many times; none where no pair is left.
+    /// Rates at each threshold where each class counts as often as `times` says; none where no pair is left.
     pub(super) fn rates(
         &self,
         bins: &[u16],
