@@ -8,7 +8,7 @@ use clap::Args;
 use onelook_edge::model::{Card, Model};
 use serde_json::json;
 
-use super::{Failure, percent};
+use super::{Failure, listed, percent};
 
 #[derive(Args)]
 pub(super) struct InspectArgs {
@@ -79,7 +79,7 @@ pub(super) fn run(args: &InspectArgs, out: &mut dyn Write) -> Result<ExitCode, F
         "trained on  {} ({} classes, {} pictures; sha256 {})",
         from.data, from.trained_on[0], from.trained_on[1], from.data_sha256
     )?;
-    writeln!(out, "held out    {}", from.validation.join(", "))?;
+    writeln!(out, "held out    {}", listed(&from.validation))?;
     writeln!(out, "licence     {}", from.licence)?;
     for score in &card.scores {
         writeln!(

@@ -126,7 +126,7 @@ fn held_out(data: Dataset, card: &Card) -> Result<(Dataset, Dataset), Failure> {
     if held.classes() == 0 {
         return Err(format!(
             "none of the model's held-out groups ({}) is in the data",
-            names.join(", ")
+            listed(names)
         )
         .into());
     }
@@ -137,4 +137,26 @@ fn held_out(data: Dataset, card: &Card) -> Result<(Dataset, Dataset), Failure> {
 fn percent(share: f64, ci95: [f64; 2]) -> String {
     let [low, high] = ci95.map(|end| 100.0 * end);
     format!("{:.2} % ({low:.2} to {high:.2})", 100.0 * share)
+}
+
+/// Names by commas; of more than 40, the first few and a count of the others.
+fn listed(names: &[String]) -> String {
+    if names.len() <= 40 {
+        return names.join(", ");
+    }
+    let (first, others) = names.split_at(5);
+    format!("{} and {} others", first.join(", "), others.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hundreds_of_names_are_a_few_and_a_count() {
+        let names: Vec<String> = (1..=839).map(|i| format!("c{i}")).collect();
+        assert_eq!(listed(&names), "c1, c2, c3, c4, c5 and 834 others");
+        assert_eq!(listed(&names[..2]), "c1, c2");
+        assert_eq!(listed(&names[..40]), names[..40].join(", "));
+    }
 }

@@ -105,7 +105,6 @@ pub(crate) struct ModelFigures {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct DataFigures {
     pub(crate) name: String,
-    /// HeldOutSet-out groups in it.
     pub(crate) groups: Vec<GroupFigures>,
     pub(crate) classes: usize,
     pub(crate) pictures: usize,
@@ -113,7 +112,7 @@ pub(crate) struct DataFigures {
     pub(crate) missing: Vec<String>,
     /// Pictures that were left out: unreadable, or blank to this model.
     pub(crate) skipped: Vec<String>,
-    /// Whether only the first pictures of each class were measured; see [`figures::MOST_PICTURES`].
+    /// Whether only the first pictures of each class were measured, because there are more than 4,000.
     pub(crate) is_shortened: bool,
 }
 

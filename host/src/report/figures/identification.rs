@@ -12,7 +12,7 @@ const MOST_WAYS: usize = 500;
 const SHOTS: [usize; 5] = [1, 2, 3, 5, 10];
 
 impl HeldOutSet<'_> {
-    /// TrialAccuracy of random trials, by ways, shots and group.
+    /// Accuracy of random trials, by ways, shots and group.
     ///
     /// # Errors
     /// In words, where no trial can be made.

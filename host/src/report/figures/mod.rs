@@ -52,7 +52,7 @@ pub(crate) struct TrialAccuracy {
     pub(crate) right: Share,
 }
 
-/// TrialAccuracy within one group.
+/// Accuracy within one group.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(crate) struct GroupAccuracy {
     pub(crate) name: String,

@@ -1,4 +1,4 @@
-//! Which class is it? TrialAccuracy by ways, by shots and by group.
+//! Which class is it? Accuracy by ways, by shots and by group.
 
 use maud::{Markup, html};
 
@@ -104,7 +104,7 @@ fn group_table(found: &IdentificationFigures) -> Markup {
     }
 }
 
-/// TrialAccuracy along ways or shots, within groups and of any classes.
+/// Accuracy along ways or shots, within groups and of any classes.
 fn accuracy_chart(
     accuracies: &[TrialAccuracy],
     along: fn(&TrialAccuracy) -> usize,
