@@ -337,7 +337,12 @@ fn examples(data: &Dataset, input: &InputSpec) -> Vec<Example> {
     turns
         .filter_map(|(group, class)| {
             let picture = class.pictures.first()?;
-            Some(figures::show(picture, &group.name, &class.name, input))
+            Some(figures::example_of(
+                picture,
+                &group.name,
+                &class.name,
+                input,
+            ))
         })
         .take(SHOWN_PICTURES)
         .collect()

@@ -23,8 +23,8 @@ impl HeldOutSet<'_> {
     pub(crate) fn hardest(&self, input: &InputSpec) -> Hardest {
         let pair = |(distance, a, b): (f32, usize, usize)| HardPair {
             p: self.head.probability(distance),
-            a: self.shown(a, input),
-            b: self.shown(b, input),
+            a: self.example(a, input),
+            b: self.example(b, input),
         };
         let (mut matches, mut non_matches) = (Vec::new(), Vec::new());
         for (c, place) in self.classes.iter().enumerate() {
@@ -98,7 +98,7 @@ impl HeldOutSet<'_> {
         let pictures = |class: usize| {
             let place = self.classes[class];
             let some = place.first..place.first + place.count.min(3);
-            some.map(|picture| self.shown(picture, input)).collect()
+            some.map(|picture| self.example(picture, input)).collect()
         };
         let confusion = |(_, c, d): (u64, usize, usize)| Confusion {
             a: pictures(c),
@@ -126,11 +126,11 @@ impl HeldOutSet<'_> {
         nearest
     }
 
-    fn shown(&self, picture: usize, input: &InputSpec) -> Example {
+    fn example(&self, picture: usize, input: &InputSpec) -> Example {
         let place = self.classes[self.owner[picture]];
         let group = &self.data.groups[place.group];
         let class = &group.classes[place.class];
-        show(
+        example_of(
             &class.pictures[picture - place.first],
             &group.name,
             &class.name,
@@ -140,7 +140,12 @@ impl HeldOutSet<'_> {
 }
 
 /// A picture as a person and as the network sees it; empty where it cannot be drawn.
-pub(crate) fn show(picture: &Picture, group: &str, class: &str, input: &InputSpec) -> Example {
+pub(crate) fn example_of(
+    picture: &Picture,
+    group: &str,
+    class: &str,
+    input: &InputSpec,
+) -> Example {
     let limit_px = if picture.frame.channels() == 1 {
         96
     } else {

@@ -20,7 +20,7 @@ mod verification;
 #[cfg(test)]
 mod tests;
 
-pub(super) use hardest::show;
+pub(super) use hardest::example_of;
 pub(super) use held::{HeldOutSet, shorten};
 use serde::Serialize;
 
