@@ -36,10 +36,6 @@ pub enum Purpose {
     Camera = 12,
     /// What it does to a picture that is measured.
     Photographs = 13,
-    /// Which classes the intervals of the report's curves redraw.
-    ReportClasses = 0x4001,
-    /// Which classes the intervals of the report's shares redraw.
-    ReportShares = 0x4002,
     /// Galleries for the report's table of confusions.
     ReportConfusions = 0x4003,
 }

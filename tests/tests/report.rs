@@ -6,7 +6,6 @@ use std::fs;
 use std::path::Path;
 
 use onelook::data::{Class, Dataset, Group};
-use onelook::report::figures::Measured;
 use onelook::report::{measure, page};
 use onelook_edge::model::Precision;
 use onelook_tests::{call, small_data, tiny_model};
@@ -159,13 +158,72 @@ fn data_of_every_poor_kind_makes_a_page_and_its_words_stay_words() {
         let page = page::html(&report);
         check_page(&page);
         assert!(page.contains("tiny &lt;b&gt;") && page.contains("none &amp; nothing"));
+        let figures = serde_json::to_value(&report).unwrap();
         assert_eq!(
-            matches!(report.verification, Measured::Done(_)),
+            figures["verification"]["not_measured"].is_null(),
             is_measured,
             "{name}"
         );
-        assert!(page.contains("class=missing"));
+        assert!(page.contains("class=\"missing\""));
     }
+}
+
+#[test]
+fn a_run_that_is_not_there_is_an_error_and_makes_no_page() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = tiny_model(folder.path(), Precision::F32);
+    let (out, run) = (
+        folder.path().join("page.html"),
+        folder.path().join("no-such-run"),
+    );
+    let answer = call(
+        TRAINER,
+        &[
+            "report",
+            "--model",
+            model.to_str().unwrap(),
+            "--data",
+            "glyphs",
+            "--run",
+            run.to_str().unwrap(),
+            "--out",
+            out.to_str().unwrap(),
+        ],
+    );
+    assert_eq!(answer.code, Some(2), "{}", answer.out);
+    assert!(
+        answer.err.contains("no-such-run") && answer.err.contains("no such folder"),
+        "{}",
+        answer.err
+    );
+    assert!(!out.exists());
+}
+
+#[test]
+fn hundreds_of_held_out_classes_are_folded_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let model = tiny_model(folder.path(), Precision::F32);
+    // A hundred groups of one class: two of its hands each.
+    let class = small_data().groups[0].classes[0].clone();
+    let group = |number: usize| Group {
+        name: format!("group{number:03}"),
+        classes: vec![Class {
+            name: "only".to_owned(),
+            pictures: class.pictures[..2].to_vec(),
+        }],
+    };
+    let data = |groups: usize| Dataset {
+        name: "many".to_owned(),
+        groups: (0..groups).map(group).collect(),
+        skipped: Vec::new(),
+    };
+    let page = |groups: usize| page::html(&measure(&model, data(groups), None, 1).unwrap());
+    assert!(!page(40).contains("<summary>40 groups</summary>"));
+    let many = page(100);
+    check_page(&many);
+    let fold = many.split_once("<summary>100 groups</summary>").unwrap().1;
+    let (list, _) = fold.split_once("</details>").unwrap();
+    assert!(list.contains("group000 (1 classes, 2 pictures)") && list.contains("group099"));
 }
 
 #[test]

@@ -1,5 +1,5 @@
 //! Measures a model file as the device would use it: its own preprocessing, model and gallery. An
-//! episode is a gallery: enroll the support, identify the queries. Knows nothing of training.
+//! episode is a gallery: enroll the support, identify the queries. Knows nothing of how the model was trained.
 
 use onelook_edge::device::config::Config;
 use onelook_edge::device::eye::{Care, Eye, Trouble};
@@ -11,8 +11,8 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::augment::camera::{self, Session};
-use crate::data::Dataset;
 use crate::data::runs::Run;
+use crate::data::{Class, Dataset};
 use crate::measure::metrics;
 use crate::measure::trials::{self, TrialSpec};
 
@@ -46,34 +46,28 @@ pub struct Part {
 
 /// Verification of pairs, counted.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Verification {
-    /// What was measured.
-    pub protocol: String,
-    /// Pairs.
-    pub trials: u64,
+pub(crate) struct Verification {
+    pub(crate) protocol: String,
+    pub(crate) trials: u64,
     /// Decided right at the threshold.
-    pub correct: u64,
-    /// correct / trials.
-    pub accuracy: f64,
+    pub(crate) correct: u64,
+    pub(crate) accuracy: f64,
     /// Wilson's 95 % interval of the accuracy.
-    pub ci95: [f64; 2],
+    pub(crate) ci95: [f64; 2],
     /// A pair is accepted where p is at least this.
-    pub threshold: f32,
-    /// Equal error rate.
-    pub eer: Option<f64>,
+    pub(crate) threshold: f32,
+    pub(crate) eer: Option<f64>,
     /// FNMR where the threshold is set for a FMR.
-    pub fnmr_at_fmr: FnmrAtFmr,
+    pub(crate) fnmr_at_fmr: FnmrAtFmr,
 }
 
 /// FNMR at two FMRs; none where the pairs are too few to tell.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct FnmrAtFmr {
-    /// At FMR 1e-2.
+pub(crate) struct FnmrAtFmr {
     #[serde(rename = "1e-2")]
-    pub hundredth: Option<f64>,
-    /// At FMR 1e-3.
+    pub(crate) hundredth: Option<f64>,
     #[serde(rename = "1e-3")]
-    pub thousandth: Option<f64>,
+    pub(crate) thousandth: Option<f64>,
 }
 
 /// p of genuine and of impostor pairs.
@@ -85,15 +79,15 @@ pub struct PairScores {
     pub impostor: Vec<f32>,
 }
 
-/// What the simulated camera saw, and its seed.
+/// How the simulated camera photographs what is measured.
 #[derive(Clone, Copy, Debug)]
-pub struct Seen {
-    /// Under what conditions.
+pub struct CameraOptions {
+    /// The disturbances and their strength.
     pub session: Session,
     /// Seed of everything random.
     pub seed: u64,
-    /// A photograph in which the device finds no mark or which its gates refuse is taken again,
-    /// otherwise, up to so many in all; 1 for the first one as it is, without gates.
+    /// Photographs of one picture at most: the device takes another where it finds no mark or its gates refuse the
+    /// last. 1 takes the first one as it is, without gates.
     pub looks: u64,
 }
 
@@ -123,7 +117,11 @@ pub enum EvalError {
 ///
 /// # Errors
 /// `Model` or `Blank`.
-pub fn runs(model: &Model, runs: &[Run], camera: Option<Seen>) -> Result<Accuracy, EvalError> {
+pub fn runs(
+    model: &Model,
+    runs: &[Run],
+    camera: Option<CameraOptions>,
+) -> Result<Accuracy, EvalError> {
     let mut parts = Vec::new();
     for (number, run) in (0..).zip(runs) {
         let frames: Vec<(&Frame, String)> = run
@@ -135,15 +133,15 @@ pub fn runs(model: &Model, runs: &[Run], camera: Option<Seen>) -> Result<Accurac
             .collect();
         let embeddings = match camera {
             // No two runs are photographed alike.
-            Some(seen) => photographed(
+            Some(options) => embed_photographs(
                 model,
                 &frames,
-                Seen {
-                    seed: seen.seed.wrapping_add(number << 32),
-                    ..seen
+                CameraOptions {
+                    seed: options.seed.wrapping_add(number << 32),
+                    ..options
                 },
             )?,
-            None => embed(model, &frames)?,
+            None => embed_frames(model, &frames)?,
         };
         let (support, queries) = embeddings.split_at(run.support.len());
         let mut gallery = Gallery::default();
@@ -201,7 +199,7 @@ fn names(gallery: &Gallery, query: &[f32], head: &Head, answer: usize) -> bool {
 
 /// How the templates of a class make one distance to a probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Rule {
+pub(crate) enum Rule {
     /// As the device does: half the nearest template, half the mean embedding
     Device,
     /// The nearest template
@@ -259,10 +257,10 @@ pub fn embed_all(model: &Model, data: &Dataset) -> Result<Embeddings, EvalError>
 ///
 /// # Errors
 /// `Model` or `Blank`.
-pub fn embed_as(
+pub(crate) fn embed_as(
     model: &Model,
     data: &Dataset,
-    camera: Option<Seen>,
+    camera: Option<CameraOptions>,
 ) -> Result<Embeddings, EvalError> {
     let frames: Vec<(&Frame, String)> = data
         .groups
@@ -272,71 +270,29 @@ pub fn embed_as(
         .map(|picture| (&picture.frame, picture.source.clone()))
         .collect();
     let rows = match camera {
-        Some(seen) => photographed(model, &frames, seen)?,
-        None => embed(model, &frames)?,
+        Some(options) => embed_photographs(model, &frames, options)?,
+        None => embed_frames(model, &frames)?,
     };
     let mut rows = rows.into_iter();
-    let class = |count: usize| rows.by_ref().take(count).collect();
-    let counts = data.groups.iter().map(|group| {
-        let classes = group.classes.iter();
-        classes
-            .map(|class| class.pictures.len())
-            .collect::<Vec<_>>()
-    });
-    let mut class = class;
-    Ok(counts
-        .map(|counts| counts.into_iter().map(&mut class).collect())
+    let mut class = |class: &Class| rows.by_ref().take(class.pictures.len()).collect();
+    let groups = data.groups.iter();
+    Ok(groups
+        .map(|group| group.classes.iter().map(&mut class).collect())
         .collect())
 }
 
-/// In order, each photographed first; empty where the device has no look to go by.
-fn photographed(
-    model: &Model,
-    frames: &[(&Frame, String)],
-    seen: Seen,
-) -> Result<Vec<Vec<f32>>, EvalError> {
-    let drawings: Vec<&Frame> = frames.iter().map(|(frame, _)| *frame).collect();
-    let gates = match seen.looks {
-        1 => None,
-        _ => Some(
-            Config::over_shipped("")
-                .map_err(EvalError::Impossible)?
-                .quality
-                .decide,
-        ),
-    };
-    let Seen {
-        session,
-        seed,
-        looks,
-    } = seen;
-    let rows = camera::photographs(&drawings, session, seed, looks, |shot| {
-        let care = gates.as_ref().map_or(Care::None, Care::Require);
-        match embedding(&mut Eye::new(model.clone()), &shot.frame, care) {
-            Ok(embedding) => embedding.ok().map(Ok),
-            Err(error) => Some(Err(error)),
-        }
-    });
-    let rows = rows.into_iter().map(|row| row.unwrap_or(Ok(Vec::new())));
-    Ok(rows.collect::<Result<_, _>>()?)
+/// The embedding of what the device finds in `frame`, or why there is none. The one place where a measured picture
+/// becomes an embedding.
+fn embedding(
+    eye: &mut Eye,
+    frame: &Frame,
+    care: Care,
+) -> Result<Result<Vec<f32>, Trouble>, ModelError> {
+    Ok(eye.look(frame, care)?.embedding.map(<[f32]>::to_vec))
 }
 
-/// What a protocol says of the camera; nothing where there is none.
-pub fn through(camera: Option<Seen>) -> String {
-    camera.map_or(String::new(), |seen| {
-        let looks = match seen.looks {
-            1 => String::new(),
-            looks => format!(", up to {looks} looks until the device's gates let one pass"),
-        };
-        format!(
-            ", through the simulated camera: {}, seed {}{looks}",
-            seen.session, seen.seed
-        )
-    })
-}
-
-/// In order, on all cores.
-fn embed(model: &Model, frames: &[(&Frame, String)]) -> Result<Vec<Vec<f32>>, EvalError> {
+/// Embeddings of the frames in order, on all cores; a frame that shows nothing is an error.
+fn embed_frames(model: &Model, frames: &[(&Frame, String)]) -> Result<Vec<Vec<f32>>, EvalError> {
     let one = |eye: &mut Eye, (frame, source): &(&Frame, String)| {
         embedding(eye, frame, Care::None)?.map_err(|_| EvalError::Blank {
             source_name: source.clone(),
@@ -350,20 +306,57 @@ fn embed(model: &Model, frames: &[(&Frame, String)]) -> Result<Vec<Vec<f32>>, Ev
     rows.into_iter().collect()
 }
 
-/// What the device sees in a frame.
-fn embedding(
-    eye: &mut Eye,
-    frame: &Frame,
-    care: Care,
-) -> Result<Result<Vec<f32>, Trouble>, ModelError> {
-    Ok(eye.look(frame, care)?.embedding.map(<[f32]>::to_vec))
+/// Embeddings of photographs of the frames, in order; empty where no photograph shows anything.
+fn embed_photographs(
+    model: &Model,
+    frames: &[(&Frame, String)],
+    options: CameraOptions,
+) -> Result<Vec<Vec<f32>>, EvalError> {
+    let CameraOptions {
+        session,
+        seed,
+        looks,
+    } = options;
+    let drawings: Vec<&Frame> = frames.iter().map(|(frame, _)| *frame).collect();
+    let gates = match looks {
+        1 => None,
+        _ => Some(
+            Config::over_shipped("")
+                .map_err(EvalError::Impossible)?
+                .quality
+                .decide,
+        ),
+    };
+    let rows = camera::photographs(&drawings, session, seed, looks, |shot| {
+        let care = gates.as_ref().map_or(Care::None, Care::Require);
+        match embedding(&mut Eye::new(model.clone()), &shot.frame, care) {
+            Ok(embedding) => embedding.ok().map(Ok),
+            Err(error) => Some(Err(error)),
+        }
+    });
+    let rows = rows.into_iter().map(|row| row.unwrap_or(Ok(Vec::new())));
+    Ok(rows.collect::<Result<_, _>>()?)
+}
+
+/// What a protocol says of the camera; nothing where there is none.
+pub(crate) fn through(camera: Option<CameraOptions>) -> String {
+    camera.map_or(String::new(), |options| {
+        let looks = match options.looks {
+            1 => String::new(),
+            looks => format!(", up to {looks} looks until the device's gates let one pass"),
+        };
+        format!(
+            ", through the simulated camera: {}, seed {}{looks}",
+            options.session, options.seed
+        )
+    })
 }
 
 /// Random trials, seeded; see `trials::trials`. The class nearest by `rule` is the answer.
 ///
 /// # Errors
 /// `Impossible`.
-pub fn trials(
+pub(crate) fn trials(
     embeddings: &Embeddings,
     head: &Head,
     data: &Dataset,
@@ -435,7 +428,7 @@ pub fn trials(
 ///
 /// # Errors
 /// `Impossible`.
-pub fn pair_scores(
+pub(crate) fn pair_scores(
     embeddings: &Embeddings,
     head: &Head,
     data: &Dataset,
@@ -459,7 +452,7 @@ pub fn pair_scores(
 }
 
 /// Pairs accepted where p is at least `threshold`, and the error rates over all thresholds.
-pub fn verification(scores: &PairScores, threshold: f32, protocol: String) -> Verification {
+pub(crate) fn verification(scores: &PairScores, threshold: f32, protocol: String) -> Verification {
     let PairScores { genuine, impostor } = scores;
     let accepted = |scores: &[f32]| scores.iter().filter(|&&p| p >= threshold).count();
     let correct = (accepted(genuine) + impostor.len() - accepted(impostor)) as u64;

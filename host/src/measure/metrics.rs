@@ -2,7 +2,7 @@
 //! is more alike; a score on the threshold is accepted. Knows nothing of models or data.
 
 /// The 95 % interval of a share (Wilson 1927): [low, high], each 0 to 1; [0, 1] of no trials.
-pub fn wilson(correct: u64, trials: u64) -> [f64; 2] {
+pub(crate) fn wilson(correct: u64, trials: u64) -> [f64; 2] {
     if trials == 0 {
         return [0.0, 1.0];
     }
@@ -19,12 +19,12 @@ pub fn wilson(correct: u64, trials: u64) -> [f64; 2] {
 }
 
 /// False match rate: the share of impostor scores that `threshold` accepts; 0 of none.
-pub fn fmr(impostor: &[f32], threshold: f32) -> f64 {
+pub(crate) fn fmr(impostor: &[f32], threshold: f32) -> f64 {
     share(impostor, |score| score >= threshold)
 }
 
 /// False non-match rate: the share of genuine scores that `threshold` rejects; 0 of none.
-pub fn fnmr(genuine: &[f32], threshold: f32) -> f64 {
+pub(crate) fn fnmr(genuine: &[f32], threshold: f32) -> f64 {
     share(genuine, |score| score < threshold)
 }
 
@@ -37,7 +37,7 @@ fn share(scores: &[f32], counts: impl Fn(f32) -> bool) -> f64 {
 ///
 /// `None` where there are fewer than 3 / `rate` impostor scores: with none accepted, a rate as low
 /// as `rate` could then not be told at 95 % (rule of three, Hanley and Lippman-Hand 1983).
-pub fn threshold_at_fmr(impostor: &[f32], rate: f64) -> Option<f32> {
+pub(crate) fn threshold_at_fmr(impostor: &[f32], rate: f64) -> Option<f32> {
     let allowed = (rate * impostor.len() as f64) as usize;
     if (impostor.len() as f64) < 3.0 / rate {
         return None;
@@ -50,7 +50,7 @@ pub fn threshold_at_fmr(impostor: &[f32], rate: f64) -> Option<f32> {
 
 /// The equal error rate: (rate, threshold) where FMR and FNMR are nearest to one another, the rate
 /// being their mean; of equals the lowest threshold. `None` without scores of both kinds.
-pub fn eer(genuine: &[f32], impostor: &[f32]) -> Option<(f64, f32)> {
+pub(crate) fn eer(genuine: &[f32], impostor: &[f32]) -> Option<(f64, f32)> {
     let sorted = |scores: &[f32]| {
         let mut scores = scores.to_vec();
         scores.sort_by(f32::total_cmp);

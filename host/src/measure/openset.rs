@@ -21,70 +21,69 @@ use crate::export::points::{self, Pairs};
 use crate::random::{Purpose, stream};
 
 /// Sizes of galleries, classes, as far as the data goes.
-pub const SIZES: [usize; 10] = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000];
-/// Target FPIRs.
-pub const TARGETS: [f64; 3] = [0.1, 0.05, 0.01];
+pub(crate) const SIZES: [usize; 10] = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000];
+pub(crate) const TARGETS: [f64; 3] = [0.1, 0.05, 0.01];
 /// Probes of each kind that one gallery is searched with.
 const PROBES: usize = 20;
 
 /// A class: the embeddings of its pictures.
-pub type Class = Vec<Vec<f32>>;
+pub(crate) type ClassEmbeddings = Vec<Vec<f32>>;
 
 /// What is drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Spec {
+pub(crate) struct SearchSpec {
     /// Pictures enrolled of each class.
-    pub shots: usize,
+    pub(crate) shots: usize,
     /// Mated searches at each size, and as many non-mated ones.
-    pub searches: usize,
+    pub(crate) searches: usize,
     /// Seed of the draws.
-    pub seed: u64,
+    pub(crate) seed: u64,
 }
 
 /// A probe, searched for.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Search {
+pub(crate) struct Search {
     /// The class it shows.
-    pub class: usize,
+    pub(crate) class: usize,
     /// Whether that is enrolled.
-    pub mated: bool,
+    pub(crate) mated: bool,
     /// Whether the class named is that one.
-    pub right: bool,
+    pub(crate) right: bool,
     /// p of the class named; 0 for a tie, which names none.
-    pub p: f32,
+    pub(crate) p: f32,
 }
 
 /// Error rates at one size and threshold.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Row {
+pub(crate) struct OpenSetRow {
     /// Classes enrolled.
-    pub gallery: usize,
+    pub(crate) gallery: usize,
     /// How many of them the model was trained on; probes never are of these.
-    pub trained: usize,
+    pub(crate) trained: usize,
     /// What set the threshold: an operating point, a target FPIR by the card's tail, or `swept`,
     /// the target FPIR met by these very searches.
-    pub setting: String,
+    pub(crate) setting: String,
     /// A class is named where its p >= this.
-    pub threshold: f32,
+    pub(crate) threshold: f32,
     /// Share of non-mated probes that are named.
-    pub fpir: f64,
+    pub(crate) fpir: f64,
     /// Its 95 % interval over resampled classes.
-    pub fpir_ci95: [f64; 2],
+    pub(crate) fpir_ci95: [f64; 2],
     /// Share of mated probes that are not named right.
-    pub fnir: f64,
+    pub(crate) fnir: f64,
     /// Its 95 % interval over resampled classes.
-    pub fnir_ci95: [f64; 2],
+    pub(crate) fnir_ci95: [f64; 2],
 }
 
 /// What was measured.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct OpenSet {
+pub(crate) struct OpenSet {
     /// How.
-    pub protocol: String,
+    pub(crate) protocol: String,
     /// By size, then by setting.
-    pub rows: Vec<Row>,
+    pub(crate) rows: Vec<OpenSetRow>,
     /// Targets that the card cannot carry, and why.
-    pub out_of_reach: Vec<String>,
+    pub(crate) out_of_reach: Vec<String>,
 }
 
 /// Searches galleries of `size` classes. Of `known` classes at most four fifths are enrolled, the
@@ -93,15 +92,15 @@ pub struct OpenSet {
 ///
 /// # Errors
 /// In words, where there are too few classes or pictures.
-pub fn searches(
-    known: &[Class],
-    trained: &[Class],
+pub(crate) fn searches(
+    known: &[ClassEmbeddings],
+    trained: &[ClassEmbeddings],
     head: &Head,
     size: usize,
-    spec: Spec,
+    spec: SearchSpec,
 ) -> Result<Vec<Search>, String> {
     let shots = spec.shots.max(1);
-    let usable = |classes: &[Class]| -> Vec<usize> {
+    let usable = |classes: &[ClassEmbeddings]| -> Vec<usize> {
         let several = (0..classes.len()).filter(|&class| classes[class].len() > shots);
         several.collect()
     };
@@ -120,7 +119,7 @@ pub fn searches(
         own.shuffle(&mut rng);
         fill.shuffle(&mut rng);
         let mut gallery = Gallery::default();
-        let mut enroll = |name: String, class: &Class, rng: &mut ChaCha8Rng| {
+        let mut enroll = |name: String, class: &ClassEmbeddings, rng: &mut ChaCha8Rng| {
             let mut pictures: Vec<usize> = (0..class.len()).collect();
             pictures.shuffle(rng);
             for &picture in &pictures[..shots] {
@@ -165,18 +164,18 @@ fn comparisons(classes: usize, shots: usize) -> f64 {
     classes as f64 * gallery::weight(shots)
 }
 
-/// Of so many classes some stay strangers: a fifth, and one at least.
-pub fn most_enrolled(classes: usize) -> usize {
+/// How many of `classes` may be enrolled: a fifth of them, and one at least, stay strangers.
+pub(crate) fn most_enrolled(classes: usize) -> usize {
     classes.saturating_sub((classes / 5).max(1))
 }
 
 /// FPIR at `threshold`.
-pub fn fpir(searches: &[Search], threshold: f32) -> f64 {
+pub(crate) fn fpir(searches: &[Search], threshold: f32) -> f64 {
     share(searches, |s| !s.mated, |s| s.p >= threshold)
 }
 
 /// FNIR at `threshold`.
-pub fn fnir(searches: &[Search], threshold: f32) -> f64 {
+pub(crate) fn fnir(searches: &[Search], threshold: f32) -> f64 {
     share(searches, |s| s.mated, |s| !s.right || s.p < threshold)
 }
 
@@ -208,14 +207,14 @@ fn swept(searches: &[Search], rate: f64) -> f32 {
 ///
 /// # Errors
 /// In words, where not even one class can be enrolled.
-pub fn measure(
+pub(crate) fn measure(
     card: &Card,
-    known: &[Class],
-    trained: &[Class],
-    spec: Spec,
+    known: &[ClassEmbeddings],
+    trained: &[ClassEmbeddings],
+    spec: SearchSpec,
 ) -> Result<OpenSet, String> {
     let shots = spec.shots.max(1);
-    let usable = |classes: &[Class]| classes.iter().filter(|c| c.len() > shots).count();
+    let usable = |classes: &[ClassEmbeddings]| classes.iter().filter(|c| c.len() > shots).count();
     let most = most_enrolled(usable(known)) + usable(trained);
     let draws = points::draws(known.len(), spec.seed);
     let (mut rows, mut out_of_reach) = (Vec::new(), Vec::new());
@@ -234,7 +233,7 @@ pub fn measure(
             }
             settings.push((format!("swept {target}"), swept(&found, target)));
         }
-        rows.extend(settings.into_iter().map(|(setting, threshold)| Row {
+        rows.extend(settings.into_iter().map(|(setting, threshold)| OpenSetRow {
             gallery: size,
             trained: size.saturating_sub(most_enrolled(usable(known))),
             setting,
@@ -282,21 +281,19 @@ fn interval(
 
 /// How a target FPIR is kept on groups of classes that did not set the threshold.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Kept {
+pub(crate) struct CrossFitRow {
     /// Classes enrolled.
-    pub gallery: usize,
-    /// The target.
-    pub target: f64,
-    /// Ways of splitting the groups that carried the target and had so many classes.
-    pub splits: usize,
+    pub(crate) gallery: usize,
+    pub(crate) target: f64,
+    /// Ways of splitting the groups that carried the target and had classes enough for the gallery.
+    pub(crate) splits: usize,
     /// Of these, those whose FPIR is at most the target.
-    pub kept: usize,
+    pub(crate) kept: usize,
     /// Mean FPIR over the splits.
-    pub mean_fpir: f64,
-    /// The highest.
-    pub most_fpir: f64,
+    pub(crate) mean_fpir: f64,
+    pub(crate) most_fpir: f64,
     /// Mean FNIR over the splits.
-    pub mean_fnir: f64,
+    pub(crate) mean_fnir: f64,
 }
 
 /// Sets thresholds for [`TARGETS`] on some groups and measures them on the others, for every two
@@ -304,14 +301,18 @@ pub struct Kept {
 ///
 /// # Errors
 /// In words, where there are fewer than four groups.
-pub fn cross_fit(groups: &[Vec<Class>], head: &Head, spec: Spec) -> Result<Vec<Kept>, String> {
+pub(crate) fn cross_fit(
+    groups: &[Vec<ClassEmbeddings>],
+    head: &Head,
+    spec: SearchSpec,
+) -> Result<Vec<CrossFitRow>, String> {
     if groups.len() < 4 {
         return Err(format!(
             "{} groups: crosswise measuring takes two groups and at least two others",
             groups.len()
         ));
     }
-    let mut halves: Vec<(Vec<Class>, Vec<TailPoint>)> = Vec::new();
+    let mut halves: Vec<(Vec<ClassEmbeddings>, Vec<TailPoint>)> = Vec::new();
     let every_two =
         (1..groups.len()).flat_map(|second| (0..second).map(move |first| [first, second]));
     let neighbours = (1..groups.len())
@@ -324,7 +325,7 @@ pub fn cross_fit(groups: &[Vec<Class>], head: &Head, spec: Spec) -> Result<Vec<K
     for two in twos {
         for inside in [true, false] {
             let chosen = groups.iter().enumerate();
-            let classes: Vec<Class> = chosen
+            let classes: Vec<ClassEmbeddings> = chosen
                 .filter(|(at, _)| two.contains(at) == inside)
                 .flat_map(|(_, group)| group.clone())
                 .collect();
@@ -356,7 +357,7 @@ pub fn cross_fit(groups: &[Vec<Class>], head: &Head, spec: Spec) -> Result<Vec<K
                 measured.iter().map(|m| m[which]).sum::<f64>() / splits.max(1) as f64
             };
             if splits > 0 {
-                rows.push(Kept {
+                rows.push(CrossFitRow {
                     gallery: size,
                     target,
                     splits,
@@ -404,7 +405,7 @@ mod tests {
         // At 0.5 a mated probe is rejected and one is named wrongly; one stranger is named.
         assert_eq!(fnir(&found, 0.5), 0.5);
         assert_eq!(fpir(&found, 0.5), 0.5);
-        // A threshold that lets nobody in still leaves the wrong name an error, not two.
+        // A threshold that lets no probe in still leaves the wrong name an error, not two.
         assert_eq!((fnir(&found, 0.95), fpir(&found, 0.95)), (1.0, 0.0));
         assert_eq!(swept(&found, 0.5), 0.2f32.next_up());
         assert_eq!(fpir(&found, swept(&found, 0.1)), 0.0);
@@ -417,8 +418,8 @@ mod tests {
         let class = |class: usize| {
             (0..3).map(move |picture| vec![class as f32 * 100.0 + picture as f32 * 0.25])
         };
-        let known: Vec<Class> = (0..10).map(|c| class(c).collect()).collect();
-        let spec = Spec {
+        let known: Vec<ClassEmbeddings> = (0..10).map(|c| class(c).collect()).collect();
+        let spec = SearchSpec {
             shots: 1,
             searches: 400,
             seed: 1,
@@ -439,7 +440,7 @@ mod tests {
         assert_eq!(mated, 400);
         // Two of ten stay strangers; a ninth comes from the trained ones, or there is none.
         assert!(searches(&known, &[], &head(), 9, spec).is_err());
-        let trained: Vec<Class> = (20..22).map(|c| class(c).collect()).collect();
+        let trained: Vec<ClassEmbeddings> = (20..22).map(|c| class(c).collect()).collect();
         let filled = searches(&known, &trained, &head(), 10, spec).unwrap();
         assert!(filled.iter().all(|search| search.class < 10));
         assert!(searches(&known[..1], &[], &head(), 1, spec).is_err());
@@ -454,8 +455,8 @@ mod tests {
                 .map(|c| class((g * 8 + c) * 5 % 37).collect())
                 .collect()
         };
-        let groups: Vec<Vec<Class>> = (0..4).map(group).collect();
-        let spec = Spec {
+        let groups: Vec<Vec<ClassEmbeddings>> = (0..4).map(group).collect();
+        let spec = SearchSpec {
             shots: 1,
             searches: 200,
             seed: 1,

@@ -1,14 +1,18 @@
-//! Draws charts as inline SVG, coloured by the page's style sheet. Knows numbers, axes and words;
-//! nothing of models.
+//! Draws charts as inline SVG, coloured by the page's style sheet. Knows numbers, axes and words; nothing of models.
+//!
+//! Our own, for a DET curve needs an axis that is spaced by the normal deviate, which plotters does not have, and the
+//! page's style sheet colours the lines, in the dark as well.
 
-use super::html::escape;
+use maud::{Markup, html};
+
+use super::text::plain;
 
 /// Width of every chart in its own units, which are pixels where the page is wide enough.
-pub const WIDTH: f64 = 460.0;
+pub(super) const WIDTH: f64 = 460.0;
 
 /// How an axis spaces its numbers.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Scale {
+pub(super) enum Scale {
     /// Evenly.
     Linear,
     /// Evenly in the logarithm; numbers are above 0.
@@ -17,22 +21,35 @@ pub enum Scale {
     Deviate,
 }
 
-/// An axis.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Axis {
+pub(super) struct Axis {
     /// What it shows, and in what unit.
-    pub label: String,
+    pub(super) label: String,
     /// How it spaces its numbers.
-    pub scale: Scale,
+    pub(super) scale: Scale,
     /// The number at its start.
-    pub low: f64,
+    pub(super) low: f64,
     /// The number at its end.
-    pub high: f64,
+    pub(super) high: f64,
     /// Numbers that are named.
-    pub ticks: Vec<(f64, String)>,
+    pub(super) ticks: Vec<(f64, String)>,
 }
 
 impl Axis {
+    /// Shares, named by their percentages.
+    pub(super) fn percent(label: &str, low: f64, high: f64) -> Self {
+        Self {
+            label: label.to_owned(),
+            scale: Scale::Linear,
+            low,
+            high,
+            ticks: round_ticks(low, high, 5)
+                .into_iter()
+                .map(|tick| (tick, plain(100.0 * tick)))
+                .collect(),
+        }
+    }
+
     /// Place between the ends, 0 to 1; what lies beyond is moved to the end.
     fn place(&self, value: f64) -> f64 {
         let along = |value: f64| match self.scale {
@@ -55,22 +72,27 @@ impl Axis {
 }
 
 /// A chart in the making.
-pub struct Chart {
+pub(super) struct Chart {
     x: Axis,
     y: Axis,
     title: String,
     height: f64,
     left: f64,
-    body: String,
+    body: Vec<Markup>,
 }
 
 const RIGHT: f64 = 14.0;
 const TOP: f64 = 26.0;
 const BOTTOM: f64 = 46.0;
 
+/// A coordinate with the digits that a screen shows.
+fn px(place: f64) -> String {
+    format!("{place:.1}")
+}
+
 impl Chart {
-    /// An empty chart of this height; `title` is what it shows, for whoever cannot see it.
-    pub fn new(title: &str, height: f64, x: Axis, y: Axis) -> Self {
+    /// An empty chart of this height; `title` is what it shows, for readers who cannot see it.
+    pub(super) fn new(title: &str, height: f64, x: Axis, y: Axis) -> Self {
         let widest = y.ticks.iter().map(|(_, name)| name.chars().count()).max();
         let left = 14.0 + 7.4 * widest.unwrap_or(0) as f64;
         let mut chart = Self {
@@ -79,9 +101,10 @@ impl Chart {
             title: title.to_owned(),
             height,
             left,
-            body: String::new(),
+            body: Vec::new(),
         };
-        chart.axes();
+        let axes = chart.axes();
+        chart.body.push(axes);
         chart
     }
 
@@ -92,37 +115,23 @@ impl Chart {
         )
     }
 
-    fn axes(&mut self) {
+    fn axes(&self) -> Markup {
         let (right, bottom) = (WIDTH - RIGHT, self.height - BOTTOM);
-        for (value, name) in self.y.ticks.clone() {
-            let (_, y) = self.at(self.x.low, value);
-            self.body += &format!(
-                "<line class=grid x1={:.1} x2={right:.1} y1={y:.1} y2={y:.1} />\
-                 <text class=tick x={:.1} y={:.1} text-anchor=end>{}</text>",
-                self.left,
-                self.left - 6.0,
-                y + 4.0,
-                escape(&name)
-            );
+        html! {
+            @for (value, name) in &self.y.ticks {
+                @let (_, y) = self.at(self.x.low, *value);
+                line.grid x1=(px(self.left)) x2=(px(right)) y1=(px(y)) y2=(px(y)) {}
+                text.tick x=(px(self.left - 6.0)) y=(px(y + 4.0)) text-anchor="end" { (name) }
+            }
+            @for (value, name) in &self.x.ticks {
+                @let (x, _) = self.at(*value, self.y.low);
+                line.grid x1=(px(x)) x2=(px(x)) y1=(TOP) y2=(px(bottom)) {}
+                text.tick x=(px(x)) y=(px(bottom + 17.0)) text-anchor="middle" { (name) }
+            }
+            line.base x1=(px(self.left)) x2=(px(right)) y1=(px(bottom)) y2=(px(bottom)) {}
+            text.axis x=(px(right)) y=(px(self.height - 8.0)) text-anchor="end" { (self.x.label) }
+            text.axis x="0" y="12" { (self.y.label) }
         }
-        for (value, name) in self.x.ticks.clone() {
-            let (x, _) = self.at(value, self.y.low);
-            self.body += &format!(
-                "<line class=grid x1={x:.1} x2={x:.1} y1={TOP} y2={bottom:.1} />\
-                 <text class=tick x={x:.1} y={:.1} text-anchor=middle>{}</text>",
-                bottom + 17.0,
-                escape(&name)
-            );
-        }
-        self.body += &format!(
-            "<line class=base x1={:.1} x2={right:.1} y1={bottom:.1} y2={bottom:.1} />\
-             <text class=axis x={right:.1} y={:.1} text-anchor=end>{}</text>\
-             <text class=axis x=0 y=12>{}</text>",
-            self.left,
-            self.height - 8.0,
-            escape(&self.x.label),
-            escape(&self.y.label)
-        );
     }
 
     fn path(&self, points: impl Iterator<Item = (f64, f64)>) -> String {
@@ -135,55 +144,55 @@ impl Chart {
     }
 
     /// A line through points; `class` colours it.
-    pub fn line(&mut self, class: &str, points: &[(f64, f64)]) {
+    pub(super) fn line(&mut self, class: &str, points: &[(f64, f64)]) {
         let path = self.path(points.iter().copied());
-        self.body += &format!("<path class=\"line {class}\" d=\"{path}\" />");
+        self.body
+            .push(html! { path class={ "line " (class) } d=(path) {} });
     }
 
     /// The area between two lines: (x, low, high).
-    pub fn band(&mut self, class: &str, points: &[(f64, f64, f64)]) {
+    pub(super) fn band(&mut self, class: &str, points: &[(f64, f64, f64)]) {
         let low = points.iter().map(|&(x, low, _)| (x, low));
         let high = points.iter().rev().map(|&(x, _, high)| (x, high));
         let path = self.path(low.chain(high));
-        self.body += &format!("<path class=\"band {class}\" d=\"{path}Z\" />");
+        self.body
+            .push(html! { path class={ "band " (class) } d={ (path) "Z" } {} });
     }
 
     /// The area from `base` up to a line.
-    pub fn area(&mut self, class: &str, base: f64, points: &[(f64, f64)]) {
+    pub(super) fn area(&mut self, class: &str, base: f64, points: &[(f64, f64)]) {
         let band: Vec<(f64, f64, f64)> = points.iter().map(|&(x, y)| (x, base, y)).collect();
         self.band(class, &band);
         self.line(class, points);
     }
 
-    /// A dot that says `note` under the pointer.
-    pub fn dot(&mut self, class: &str, (x, y): (f64, f64), note: &str) {
+    /// A dot that shows `note` under the pointer.
+    pub(super) fn dot(&mut self, class: &str, (x, y): (f64, f64), note: &str) {
         let (x, y) = self.at(x, y);
-        self.body += &format!(
-            "<circle class=\"dot {class}\" cx={x:.1} cy={y:.1} r=4><title>{}</title></circle>",
-            escape(note)
-        );
+        self.body.push(html! {
+            circle class={ "dot " (class) } cx=(px(x)) cy=(px(y)) r="4" { title { (note) } }
+        });
     }
 
     /// An upright interval.
-    pub fn interval(&mut self, class: &str, x: f64, [low, high]: [f64; 2]) {
+    pub(super) fn interval(&mut self, class: &str, x: f64, [low, high]: [f64; 2]) {
         let ((x, low), (_, high)) = (self.at(x, low), self.at(x, high));
-        self.body += &format!(
-            "<line class=\"whisker {class}\" x1={x:.1} x2={x:.1} y1={low:.1} y2={high:.1} />"
-        );
+        self.body.push(html! {
+            line class={ "whisker " (class) } x1=(px(x)) x2=(px(x)) y1=(px(low)) y2=(px(high)) {}
+        });
     }
 
     /// A bar from `base` to `y` between two places on the x axis.
-    pub fn bar(&mut self, class: &str, [from, to]: [f64; 2], base: f64, y: f64) {
+    pub(super) fn bar(&mut self, class: &str, [from, to]: [f64; 2], base: f64, y: f64) {
         let ((left, bottom), (right, top)) = (self.at(from, base), self.at(to, y));
-        self.body += &format!(
-            "<rect class=\"bar {class}\" x={left:.1} y={top:.1} width={:.1} height={:.1} />",
-            right - left,
-            bottom - top
-        );
+        let (width, height) = (px(right - left), px(bottom - top));
+        self.body.push(html! {
+            rect class={ "bar " (class) } x=(px(left)) y=(px(top)) width=(width) height=(height) {}
+        });
     }
 
     /// Words to the lower left of a point; to its upper right where the axis is too near.
-    pub fn words(&mut self, (x, y): (f64, f64), words: &str) {
+    pub(super) fn words(&mut self, (x, y): (f64, f64), words: &str) {
         let (x, y) = self.at(x, y);
         let is_left = x - 9.0 - 6.5 * words.chars().count() as f64 > self.left;
         let (x, y, anchor) = if is_left {
@@ -191,14 +200,12 @@ impl Chart {
         } else {
             (x + 9.0, y - 6.0, "start")
         };
-        self.body += &format!(
-            "<text class=note x={x:.1} y={y:.1} text-anchor={anchor}>{}</text>",
-            escape(words)
-        );
+        self.body
+            .push(html! { text.note x=(px(x)) y=(px(y)) text-anchor=(anchor) { (words) } });
     }
 
     /// An upright line across the chart at `x`, named at its top; none where the axis ends before.
-    pub fn upright(&mut self, x: f64, words: &str, is_left: bool, row: usize) {
+    pub(super) fn upright(&mut self, x: f64, words: &str, is_left: bool, row: usize) {
         if !self.x.holds(x) {
             return;
         }
@@ -208,28 +215,26 @@ impl Chart {
         } else {
             ("start", 5.0)
         };
-        self.body += &format!(
-            "<line class=mark x1={x:.1} x2={x:.1} y1={top:.1} y2={bottom:.1} />\
-             <text class=note x={:.1} y={:.1} text-anchor={anchor}>{}</text>",
-            x + aside,
-            top + 11.0 + 16.0 * row as f64,
-            escape(words)
-        );
+        let below = top + 11.0 + 16.0 * row as f64;
+        self.body.push(html! {
+            line.mark x1=(px(x)) x2=(px(x)) y1=(px(top)) y2=(px(bottom)) {}
+            text.note x=(px(x + aside)) y=(px(below)) text-anchor=(anchor) { (words) }
+        });
     }
 
     /// The whole drawing.
-    pub fn finish(self) -> String {
-        format!(
-            "<svg viewBox=\"0 0 {WIDTH} {}\" role=img aria-label=\"{title}\"><title>{title}</title>{}</svg>",
-            self.height,
-            self.body,
-            title = escape(&self.title)
-        )
+    pub(super) fn finish(self) -> Markup {
+        html! {
+            svg viewBox={ "0 0 " (WIDTH) " " (self.height) } role="img" aria-label=(self.title) {
+                title { (self.title) }
+                @for part in &self.body { (part) }
+            }
+        }
     }
 }
 
 /// Round numbers from `low` to `high`, at most `most` of them and one.
-pub fn round_ticks(low: f64, high: f64, most: usize) -> Vec<f64> {
+pub(super) fn round_ticks(low: f64, high: f64, most: usize) -> Vec<f64> {
     let rough = (high - low) / most.max(1) as f64;
     if !(rough.is_finite() && rough > 0.0) {
         return vec![low];
@@ -245,7 +250,7 @@ pub fn round_ticks(low: f64, high: f64, most: usize) -> Vec<f64> {
 
 /// The standard normal deviate below which a share `p` lies (Acklam's rational approximation,
 /// relative error 1.2e-9); p is moved into 1e-9 to 1 - 1e-9.
-pub fn deviate(p: f64) -> f64 {
+pub(super) fn deviate(p: f64) -> f64 {
     const A: [f64; 6] = [
         -3.969_683_028_665_376e1,
         2.209_460_984_245_205e2,
@@ -329,8 +334,8 @@ mod tests {
         };
         let mut chart = Chart::new("<a> & \"b\"", 200.0, axis("x"), axis("y"));
         chart.dot("blue", (7.0, -3.0), "<script>");
-        let svg = chart.finish();
+        let svg = chart.finish().into_string();
         assert!(svg.contains("&lt;a&gt; &amp; &quot;b&quot;") && svg.contains("&lt;script&gt;"));
-        assert!(svg.contains("cx=446.0 cy=154.0"), "{svg}");
+        assert!(svg.contains("cx=\"446.0\" cy=\"154.0\""), "{svg}");
     }
 }
