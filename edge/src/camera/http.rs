@@ -20,6 +20,7 @@ use crate::picture::pool::Pool;
 
 const MOST_LINE_BYTES: u64 = 8192;
 const MOST_HEADER_LINES: usize = 64;
+/// What a part is read as if it stood before it: a part has no status line.
 const PART: &[u8] = b"HTTP/1.1 200 OK";
 /// To connect, and to take the request.
 const MOST_CONNECTING: Duration = Duration::from_secs(5);
@@ -156,6 +157,8 @@ fn headers(
     let mut headers = [httparse::EMPTY_HEADER; MOST_HEADER_LINES];
     let mut parsed = httparse::Response::new(&mut headers);
     httparse::ParserConfig::default()
+        .allow_multiple_spaces_in_response_status_delimiters(true)
+        .allow_space_before_first_header_name(true)
         .allow_spaces_after_header_name_in_responses(true)
         .allow_obsolete_multiline_headers_in_responses(true)
         .ignore_invalid_headers_in_responses(true)
@@ -230,7 +233,6 @@ impl<R: BufRead> Multipart<R> {
             }
         }
         let mut length = None;
-        // A part has no status line: with one before it, it is read by the same rules as an answer.
         headers(self.body.stream(), PART.to_vec(), |name, value| {
             if name.eq_ignore_ascii_case("content-length") {
                 length = Some(value.parse::<u64>());

@@ -5,7 +5,7 @@
 
 use std::num::Wrapping;
 
-use super::{Instructions, Isa};
+use super::Isa;
 
 /// From 64 coefficients, row by row, to 64 levels.
 pub type Transform = fn(&[i32; 64]) -> [u8; 64];
@@ -15,7 +15,9 @@ pub type Transform = fn(&[i32; 64]) -> [u8; 64];
 pub fn transform(isa: Isa) -> Transform {
     match isa.instructions() {
         #[cfg(target_arch = "x86_64")]
-        Instructions::Avx512Vnni | Instructions::AvxVnni | Instructions::Avx2 => |coefficients| {
+        super::Instructions::Avx512Vnni
+        | super::Instructions::AvxVnni
+        | super::Instructions::Avx2 => |coefficients| {
             // SAFETY: an `Isa` is proof that its instructions are here, and each of these has AVX2 in it.
             unsafe { avx2(coefficients) }
         },

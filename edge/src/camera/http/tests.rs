@@ -128,7 +128,7 @@ fn an_answer_that_is_no_stream_is_an_error_with_a_way_out() {
 
 #[test]
 fn lines_of_a_head_that_are_no_headers_are_left_out() {
-    let head = b"HTTP/1.0 200\nserver camera 3\nContent-Type : multipart/x;boundary=b\n \n";
+    let head = b"HTTP/1.0  200  OK\n server camera 3\nContent-Type : multipart/x;boundary=b\n \n";
     let part = b"--b\nno header\n\xff\xfe: odd\ncontent-length :9 \n\n";
     let body = [&head[..], part, &picture(1), b"\n--b--\n"].concat();
     assert_eq!(answered(&body).unwrap(), [picture(1)]);

@@ -74,9 +74,9 @@ pub fn outline(bytes: &[u8]) -> Result<Outline, Flaw> {
     walk(bytes, Walk::new(None))
 }
 
-/// Walks the first picture in `bytes`, and decodes its luma into `levels`, row by row, on the kernels of `isa`. Left undecoded is
-/// what has no luma (RGB, CMYK), or one of less detail than its chroma, more than `most_pixels`, or a
-/// progressive picture. Allocates nothing but what `levels` grows by.
+/// Walks the first picture in `bytes`, and decodes its luma into `levels`, row by row, on the kernels of
+/// `isa`. Left undecoded is what has no luma (RGB, CMYK), or one of less detail than its chroma, more than
+/// `most_pixels`, or a progressive picture. Allocates nothing but what `levels` grows by.
 ///
 /// # Errors
 /// The first [`Flaw`] on the way; what `levels` holds is then of no use.
