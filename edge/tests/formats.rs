@@ -18,6 +18,8 @@
 //! A new format gets a folder of its own, and what is here stays: a fixture is never written anew. The model is the
 //! shipped one as long as that has this format; with the first model of another format it becomes a file here.
 
+#![allow(clippy::unwrap_used)] // what opens a fixture is a test's, too
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
