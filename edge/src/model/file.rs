@@ -26,11 +26,21 @@ const IR_VERSION: i64 = 7;
 /// # Errors
 /// Where the card holds numbers that cannot be.
 pub fn encode(graph: Graph, card: Option<&Card>) -> Result<Vec<u8>, CardError> {
+    let text = match card {
+        Some(card) => {
+            card.check()?;
+            Some(serde_json::to_string(card)?)
+        }
+        None => None,
+    };
+    Ok(written(&graph, text))
+}
+
+/// The bytes of a file of this graph, and of a card with this text.
+pub(super) fn written(graph: &Graph, card: Option<String>) -> Vec<u8> {
     let graph = graph.encode_to_vec();
     let mut metadata_props = Vec::new();
-    if let Some(card) = card {
-        card.check()?;
-        let text = serde_json::to_string(card)?;
+    if let Some(text) = card {
         let id = identity(&text, &graph);
         for (key, value) in [(CARD_KEY, text), (ID_KEY, id)] {
             metadata_props.push(Entry {
@@ -47,7 +57,7 @@ pub fn encode(graph: Graph, card: Option<&Card>) -> Result<Vec<u8>, CardError> {
         opset_import: vec![opset()],
         metadata_props,
     };
-    Ok(file.encode_to_vec())
+    file.encode_to_vec()
 }
 
 /// The network in the bytes of an ONNX file; `None` where they are none.

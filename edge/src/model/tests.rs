@@ -1,4 +1,4 @@
-use super::file::read_card;
+use super::file::{card_text, read_card, read_file, written};
 use super::onnx::Node;
 use super::*;
 use crate::camera::MotionJpeg;
@@ -143,9 +143,10 @@ fn a_card_whose_numbers_cannot_be_is_neither_written_nor_read() {
 
 #[test]
 fn the_shipped_file_taken_apart_and_written_again_is_the_same_byte_for_byte() {
-    let card = Card::read(SHIPPED, "shipped").unwrap();
-    let written = encode(graph(SHIPPED).unwrap(), Some(&card)).unwrap();
-    assert!(written == SHIPPED);
+    let (file, _) = read_file(&Bytes::from_static(SHIPPED), "shipped").unwrap();
+    // Its text: serde_json reads some of a card's 64-bit floats with an error in the last digit.
+    let card = card_text(&file, "shipped").unwrap().to_owned();
+    assert!(written(&graph(SHIPPED).unwrap(), Some(card)) == SHIPPED);
 }
 
 #[test]
