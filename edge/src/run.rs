@@ -1,5 +1,6 @@
-//! `onelook-edge run`: frames, commands and signals go into [`Live`]; events, pictures and word to systemd
-//! come out. Nothing here decides anything, and nothing waits for longer than a moment.
+//! `onelook-edge run`: frames, commands and signals go into a device; events, pictures and word to systemd come out.
+//! Nothing here decides anything, and nothing waits for longer than a moment: what fails beside the frames is
+//! reported as a `warning` and does not stop them.
 
 use std::io;
 use std::sync::Arc;
@@ -8,20 +9,17 @@ use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use crate::camera::{self, Camera, CameraState};
-use crate::cli::bench;
-use crate::control::Request;
-use crate::device::live::{Live, LiveError};
+use crate::device::command::Request;
+use crate::device::live::{Input, Live, LiveError};
+use crate::device::sight::{Sight, Tone};
 use crate::event::systemd::Notify;
-use crate::event::{CameraCounts, Event, Events, Health, Stages};
+use crate::event::{self, CameraCounts, Event, Events, Health, Stages};
 use crate::picture::frame::Frame;
 use crate::screen::Screen;
-use crate::screen::overlay::{Sight, Tone};
 
-/// So long a frame is waited for before commands and the watchdog have their turn.
+/// How long a frame is waited for before commands and the watchdog have their turn.
 const GLANCE: Duration = Duration::from_millis(50);
-/// So often the gallery is looked at for what another program changed.
-const REFRESH: Duration = Duration::from_secs(1);
-/// So long the last events have to be written.
+/// How long the last events have to be written.
 const FLUSH: Duration = Duration::from_millis(500);
 
 /// Why the loop ended early.
@@ -30,7 +28,6 @@ pub enum RunError {
     /// A frame could not be looked at.
     #[error(transparent)]
     Live(#[from] LiveError),
-    /// Events could not be written.
     #[error("events cannot be written: {0}")]
     Events(#[source] io::Error),
 }
@@ -52,49 +49,57 @@ pub fn run(
     let mut pace = Pace::new();
     let mut last: Option<Arc<Frame>> = None;
     let mut reported = Instant::now();
-    let mut refreshed = Instant::now();
-    told(notify.ready());
+    told(notify.ready(), &mut events)?;
     let mut goes_on = true;
     while goes_on && !stop.load(Ordering::Relaxed) {
-        match camera.newest(GLANCE) {
-            camera::Seen::Frame(shot) => {
+        let glance = camera.newest(GLANCE);
+        let now = Instant::now();
+        match glance {
+            camera::Glance::Frame(shot) => {
                 pace.frame();
                 last = Some(Arc::clone(&shot.frame));
                 if matches!(camera.state(), CameraState::Frozen | CameraState::Black) {
-                    live.pass_over();
+                    live.turn(Input::Unusable, now)?;
                     let sight = state_sight(camera.state());
-                    show(screens, &shot.frame, &sight);
+                    show(screens, &shot.frame, &sight, &mut events)?;
                 } else {
-                    let seen = live.see(&shot.frame, shot.decoding)?;
-                    let started = Instant::now();
-                    match live.just_taken(started) {
-                        Some((frame, sight)) => show(screens, frame, &sight),
+                    let input = Input::Frame {
+                        frame: &shot.frame,
+                        decode: shot.decoding,
+                    };
+                    let finding = live.turn(input, now)?.unwrap_or_default();
+                    let drawing = Instant::now();
+                    match live.just_learned(drawing) {
+                        Some((frame, sight)) => show(screens, frame, &sight, &mut events)?,
                         None if screens.is_empty() => {}
                         None => {
                             let fps = Some(pace.fps() as f32);
                             let sight = Sight {
                                 fps,
-                                ..live.sight(&seen)
+                                ..live.sight(&finding)
                             };
-                            show(screens, &shot.frame, &sight);
+                            show(screens, &shot.frame, &sight, &mut events)?;
                         }
                     }
                     live.timed(Stages {
-                        draw: started.elapsed().as_secs_f64() * 1e3,
-                        ..seen.stages
+                        draw: drawing.elapsed().as_secs_f64() * 1e3,
+                        ..finding.stages
                     });
                 }
             }
-            camera::Seen::State(state) => {
+            camera::Glance::State(state) => {
                 let (word, words) = named(&state);
                 report(&mut events, &camera_event(word, words))?;
                 let is_up = matches!(state, CameraState::Live { .. } | CameraState::Opened { .. });
                 if let Some(frame) = last.as_ref().filter(|_| !is_up) {
-                    show(screens, frame, &state_sight(&state));
+                    show(screens, frame, &state_sight(&state), &mut events)?;
                 }
+                live.turn(Input::Nothing, now)?;
             }
-            camera::Seen::Nothing => {}
-            camera::Seen::Ended => {
+            camera::Glance::Nothing => {
+                live.turn(Input::Nothing, now)?;
+            }
+            camera::Glance::Ended => {
                 report(
                     &mut events,
                     &camera_event("ended", camera.name().to_owned()),
@@ -104,14 +109,7 @@ pub fn run(
         }
         for request in commands.try_iter() {
             let health = health(live, camera, &pace, &events);
-            goes_on &= live.obey(request, &health);
-        }
-        live.tick(Instant::now());
-        if refreshed.elapsed() >= REFRESH {
-            refreshed = Instant::now();
-            if let Err(error) = live.refresh() {
-                eprintln!("warning: {error}");
-            }
+            goes_on &= live.obey(request, &health, Instant::now());
         }
         for event in live.events() {
             report(&mut events, &event)?;
@@ -121,11 +119,11 @@ pub fn run(
             let health = health(live, camera, &pace, &events);
             report(&mut events, &Event::Health(health))?;
         }
-        told(notify.alive());
+        told(notify.alive(), &mut events)?;
     }
     let health = health(live, camera, &pace, &events);
     report(&mut events, &Event::Health(health))?;
-    told(notify.stopping());
+    told(notify.stopping(), &mut events)?;
     if !events.flush(FLUSH) {
         return Err(RunError::Events(io::ErrorKind::TimedOut.into()));
     }
@@ -136,19 +134,34 @@ fn report(events: &mut Events, event: &Event) -> Result<(), RunError> {
     events.report(event).map_err(RunError::Events)
 }
 
+fn warn(about: &'static str, words: String, events: &mut Events) -> Result<(), RunError> {
+    report(events, &Event::Warning { about, words })
+}
+
 /// systemd that cannot be told is no reason to stop seeing.
-fn told(said: io::Result<()>) {
-    if let Err(error) = said {
-        eprintln!("warning: systemd cannot be told: {error}");
+fn told(said: io::Result<()>, events: &mut Events) -> Result<(), RunError> {
+    match said {
+        Ok(()) => Ok(()),
+        Err(error) => warn(
+            "systemd",
+            format!("systemd cannot be told: {error}"),
+            events,
+        ),
     }
 }
 
-fn show(screens: &mut [Screen], frame: &Arc<Frame>, sight: &Sight) {
+fn show(
+    screens: &mut [Screen],
+    frame: &Arc<Frame>,
+    sight: &Sight,
+    events: &mut Events,
+) -> Result<(), RunError> {
     for screen in screens {
         if let Some(changed) = screen.show(frame, sight) {
-            eprintln!("screen: {changed}");
+            warn("screen", changed.to_string(), events)?;
         }
     }
+    Ok(())
 }
 
 fn camera_event(state: &'static str, words: String) -> Event {
@@ -187,11 +200,10 @@ fn health(live: &Live, camera: &Camera, pace: &Pace, events: &Events) -> Health 
         dropped,
         reopened,
     } = camera.counts();
-    let uptime_s = events.now_s();
     Health {
-        uptime_s,
+        uptime_s: events.now_s(),
         fps: pace.fps(),
-        resident_bytes: bench::resident_bytes().unwrap_or(0),
+        resident_bytes: event::resident_bytes().unwrap_or(0),
         camera: CameraCounts {
             captured,
             shown,

@@ -25,6 +25,21 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
+/// Lets every user of the machine read a folder that was made for its owner alone.
+///
+/// # Errors
+/// What the system said.
+pub(crate) fn readable_by_all(folder: &Path) -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(folder, mode)?;
+    }
+    #[cfg(not(unix))]
+    let _ = folder;
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

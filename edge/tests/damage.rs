@@ -1,16 +1,18 @@
 //! Outside data may be anything: no picture, stream or model file makes the program panic.
 
+#![allow(clippy::panic)] // the helper is a test's, too
+
 use std::io::Cursor;
 use std::path::Path;
 
 use onelook_edge::camera::MotionJpeg;
-use onelook_edge::model::Model;
+use onelook_edge::model::{Model, SHIPPED};
 use onelook_edge::picture::frame::Frame;
-use onelook_edge::vision::preprocess::{Crop, InputSpec, Scaling, keepsake, patch};
+use onelook_edge::vision::keepsake::keepsake;
+use onelook_edge::vision::preprocess::{Crop, InputSpec, Scaling, patch};
 use proptest::prelude::*;
 
-const MODEL: &[u8] = include_bytes!("../../models/omniglot/model.onnx");
-const CLIP: &[u8] = include_bytes!("../demo/clip.mjpeg");
+const CLIP: &[u8] = onelook_edge::clip::CLIP;
 
 fn spec() -> InputSpec {
     InputSpec {
@@ -95,7 +97,7 @@ proptest! {
 
     #[test]
     fn a_mutated_model_is_refused_or_the_same(changes in changes(), keep in keep()) {
-        let bytes = mutated(MODEL, &changes, keep);
+        let bytes = mutated(SHIPPED, &changes, keep);
         if let Ok(model) = Model::from_bytes(&bytes, "mutated") {
             let whole = Model::load(Path::new(concat!(
                 env!("CARGO_MANIFEST_DIR"),

@@ -1,7 +1,7 @@
 //! The running program, from a camera on its standard input to the lines on its standard output, with
 //! classes taught through its control socket. Knows the program's outside only.
 
-#![allow(clippy::unwrap_used)] // the helpers are a test's, too
+#![allow(clippy::panic, clippy::unwrap_used)] // the helpers are a test's, too
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use image::ExtendedColorType;
 use image::codecs::jpeg::JpegEncoder;
-use onelook_edge::control;
+use onelook_edge::control::socket;
 use onelook_edge::gallery::store::{Kind, Store};
 use onelook_edge::picture::frame::Frame;
 use serde_json::Value;
@@ -165,7 +165,7 @@ impl Running {
     }
 
     fn tell(&self, line: &str) -> Value {
-        let answer = control::tell(&self.socket, line).unwrap();
+        let answer = socket::tell(&self.socket, line).unwrap();
         serde_json::from_str(&answer).unwrap()
     }
 

@@ -9,17 +9,19 @@ use std::time::{Duration, Instant};
 
 use image::{ExtendedColorType, codecs::jpeg::JpegEncoder};
 use onelook_edge::camera::{self, Layout, MotionJpeg, Raw, Source, Wanted};
-use onelook_edge::cli::demo::CLIP;
+use onelook_edge::clip::CLIP;
+use onelook_edge::device::Device;
 use onelook_edge::device::config::Config;
-use onelook_edge::device::live::{Live, Roi, Seen, Threshold};
+use onelook_edge::device::live::{Finding, Input, Live};
+use onelook_edge::device::threshold::Threshold;
 use onelook_edge::gallery::Gallery;
 use onelook_edge::gallery::decide::Decision;
 use onelook_edge::gallery::store::{Kind, Store, Template};
-use onelook_edge::model::Model;
+use onelook_edge::model::{Model, SHIPPED};
 use onelook_edge::picture::frame::Frame;
+use onelook_edge::picture::roi::Roi;
 use onelook_edge::vision::preprocess;
 
-const MODEL: &[u8] = include_bytes!("../../models/omniglot/model.onnx");
 const SIZE: (usize, usize) = (640, 480);
 const PICTURES: usize = 40;
 const ROUNDS: usize = 3;
@@ -80,7 +82,7 @@ fn jpeg(frame: &Frame) -> Vec<u8> {
 
 /// A gallery large enough for an index, with both signs.
 fn live(folder: &Path, roi: Option<Roi>) -> Live {
-    let model = Model::from_bytes(MODEL, "shipped").unwrap();
+    let model = Model::from_bytes(SHIPPED, "shipped").unwrap();
     let store = Store::at(folder.join("gallery"));
     let embedded = |number: usize| {
         let patch = preprocess::patch(&picture(number), &model.card().input).unwrap();
@@ -104,12 +106,14 @@ fn live(folder: &Path, roi: Option<Roi>) -> Live {
     }));
     store.enroll(model.id(), &templates).unwrap();
     let config = Config::over_shipped("").unwrap();
-    Live::open(model, store, config, Threshold::Fixed(0.5), roi).unwrap()
+    let gates = config.quality.enroll;
+    let device = Device::open(model, store, Threshold::Fixed(0.5), gates).unwrap();
+    Live::new(device, config, roi).unwrap()
 }
 
 /// What was seen in the frames that changed nothing, and what each of them allocated. `next` is what
 /// gives a frame and has `live` see it; nothing after the last.
-fn measured(live: &mut Live, mut next: impl FnMut(&mut Live) -> Option<Seen>) -> Vec<Seen> {
+fn measured(live: &mut Live, mut next: impl FnMut(&mut Live) -> Option<Finding>) -> Vec<Finding> {
     let mut quiet = Vec::new();
     for number in 0.. {
         let mut seen = None;
@@ -118,7 +122,6 @@ fn measured(live: &mut Live, mut next: impl FnMut(&mut Live) -> Option<Seen>) ->
             if let Some(seen) = &seen {
                 live.timed(seen.stages);
             }
-            live.tick(Instant::now());
         });
         let Some(seen) = seen else { break };
         // A frame that changes what is shown is reported.
@@ -131,10 +134,15 @@ fn measured(live: &mut Live, mut next: impl FnMut(&mut Live) -> Option<Seen>) ->
     quiet
 }
 
+fn turn(live: &mut Live, frame: &Arc<Frame>, decode: Duration) -> Option<Finding> {
+    let input = Input::Frame { frame, decode };
+    live.turn(input, Instant::now()).unwrap()
+}
+
 /// They are frames enough, of all kinds.
-fn check(quiet: &[Seen]) {
+fn check(quiet: &[Finding]) {
     assert!(quiet.len() > PICTURES, "{}", quiet.len());
-    let any = |what: fn(&Seen) -> bool| quiet.iter().any(what);
+    let any = |what: fn(&Finding) -> bool| quiet.iter().any(what);
     assert!(any(|seen| matches!(
         seen.decision,
         Some(Decision::Match { .. })
@@ -148,7 +156,7 @@ fn check(quiet: &[Seen]) {
 }
 
 /// As `run` does it.
-fn from_camera(clip: &[u8], roi: Option<Roi>) -> Vec<Seen> {
+fn from_camera(clip: &[u8], roi: Option<Roi>) -> Vec<Finding> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("clip");
     std::fs::write(&path, clip).unwrap();
@@ -161,11 +169,11 @@ fn from_camera(clip: &[u8], roi: Option<Roi>) -> Vec<Seen> {
     measured(&mut live, |live| {
         loop {
             match camera.newest(Duration::ZERO) {
-                camera::Seen::Frame(shot) => {
-                    return Some(live.see(&shot.frame, shot.decoding).unwrap());
+                camera::Glance::Frame(shot) => {
+                    return turn(live, &shot.frame, shot.decoding);
                 }
-                camera::Seen::Ended => return None,
-                camera::Seen::State(_) | camera::Seen::Nothing => {}
+                camera::Glance::Ended => return None,
+                camera::Glance::State(_) | camera::Glance::Nothing => {}
             }
         }
     })
@@ -216,7 +224,7 @@ fn a_frame_of_yuyv_is_decided_by_without_an_allocation_in_grey_and_in_colour() {
         let quiet = measured(&mut live(folder.path(), None), |live| {
             let memory = Arc::get_mut(&mut frame).unwrap();
             coming.next()?.read_into(memory, grey).unwrap();
-            Some(live.see(&frame, Duration::ZERO).unwrap())
+            turn(live, &frame, Duration::ZERO)
         });
         check(&quiet);
     }
@@ -224,7 +232,7 @@ fn a_frame_of_yuyv_is_decided_by_without_an_allocation_in_grey_and_in_colour() {
 
 #[test]
 fn a_search_of_a_large_gallery_allocates_nothing_whether_indexed_or_not() {
-    let model = Model::from_bytes(MODEL, "shipped").unwrap();
+    let model = Model::from_bytes(SHIPPED, "shipped").unwrap();
     let spec = &model.card().input;
     let mut frames = MotionJpeg::new(CLIP, "clip");
     let patch = preprocess::patch(&frames.next().unwrap().unwrap(), spec).unwrap();

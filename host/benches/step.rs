@@ -7,7 +7,7 @@ use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor, TensorData};
 use divan::Bencher;
 use onelook::config::Recipe;
-use onelook::network::Twin;
+use onelook::network::burn::Twin;
 use onelook::network::cpu::Layers;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -37,7 +37,7 @@ fn ours(bencher: Bencher) {
         let weights = twin.weights().unwrap();
         let pass = layers.forward(&weights, &patches);
         let gradient = layers.backward(&weights, &pass, pass.embeddings());
-        twin.observe(pass.moments());
+        twin.track_moments(pass.moments());
         twin.gradients(gradient, vec![0.0; dims], 0.0)
     });
 }

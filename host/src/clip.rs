@@ -2,7 +2,7 @@
 //! camera held above them would send it. Knows glyphs and JPEG: nothing of models.
 
 use image::codecs::jpeg::JpegEncoder;
-use onelook_edge::cli::demo::SHOWN;
+use onelook_edge::clip::SHOWN;
 use onelook_edge::picture::frame::Frame;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -48,7 +48,7 @@ fn shot(seed: u64, sign: usize, number: usize) -> Frame {
         matrix: [[turn.cos(), lean - turn.sin()], [turn.sin(), turn.cos()]],
         shift_px: [0.0, 0.0],
     };
-    let glyph = warp(&glyph, &tilted, None);
+    let glyph = warp(&glyph, &tilted);
     let scale = rng.random_range(1.3f32..1.7);
     let left = rng.random_range(20.0..WIDTH as f32 - 20.0 - 105.0 * scale);
     let top = rng.random_range(10.0..HEIGHT as f32 - 10.0 - 105.0 * scale);

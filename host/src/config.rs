@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use onelook_edge::vision::preprocess::{Crop, InputSpec, Scaling};
 use serde::{Deserialize, Serialize};
 
-use crate::augment::{AffineRanges, Elastic};
+use crate::network::spec::NetworkSpec;
 
 /// The presets that come with the program, by name.
 pub const PRESETS: [(&str, &str); 4] = [
@@ -15,9 +15,6 @@ pub const PRESETS: [(&str, &str); 4] = [
     ("koch", include_str!("../presets/koch.toml")),
     ("koch35", include_str!("../presets/koch35.toml")),
 ];
-
-/// Weights that a block may have, those included that are 0 because it is depthwise.
-const MOST_WEIGHTS: usize = 1 << 28;
 
 /// A whole recipe: everything that, with data and seed, makes a model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -43,80 +40,15 @@ pub struct Recipe {
     pub validation: Validation,
 }
 
-/// The layers of one twin, from picture to embedding.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct NetworkSpec {
-    /// Convolutions, first to last.
-    pub blocks: Vec<Block>,
-    /// Units of a fully connected sigmoid layer after the blocks; without it their output is the
-    /// embedding.
-    pub linear_sigmoid: Option<usize>,
-    /// Whether alpha is kept >= 0, so that the head's distance is a metric.
-    pub alpha_non_negative: bool,
-    /// Where the weights start.
-    pub init: Init,
-}
-
-/// Convolution (stride 1), maximum over pool x pool, batch normalisation where asked, ReLU. By default it has none of what
-/// may be asked for, and no size.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Block {
-    /// Output channels.
-    pub filters: usize,
-    /// Side of the square filter.
-    pub kernel: usize,
-    /// Zeros around the input, at each edge.
-    pub padding: usize,
-    /// Side and stride of the pooling; 1 for none.
-    pub pool: usize,
-    /// Normalises each channel over the batch (Ioffe and Szegedy 2015). Its scale is kept
-    /// positive, so that it can be folded into the convolution before the pooling.
-    pub batch_norm: bool,
-    /// Adds what the block sees to what it gives, before the ReLU: a residual block (He et al. 2016) of one
-    /// layer. The device need not add: it is folded into the filter (Ding et al. 2021, section 3.3).
-    #[serde(default)]
-    pub skip: bool,
-    /// Each filter sees the channel of its own number alone (Howard et al. 2017, section 3.1). For the
-    /// device it is a filter over all channels like any other, with zeros.
-    #[serde(default)]
-    pub depthwise: bool,
-}
-
-impl Block {
-    /// The side of what its convolution makes of pictures of this side; none where the filter is larger.
-    pub fn convolved(&self, side: usize) -> Option<usize> {
-        (side + 2 * self.padding + 1).checked_sub(self.kernel)
-    }
-
-    /// How many of `channels` one of its filters sees.
-    pub fn channels_seen(&self, channels: usize) -> usize {
-        if self.depthwise { 1 } else { channels }
-    }
-}
-
-/// Where the weights start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Init {
-    /// Normal with variance 2 / fan-in (He et al. 2015), biases 0, every alpha equal.
-    He,
-    /// Koch et al. 2015, section 3.2: convolutions N(0, 0.01), biases N(0.5, 0.01), fully
-    /// connected N(0, 0.2).
-    Koch,
-}
-
 /// Which classes and drawers are held out. Groups are drawn by the seed, by equal chance.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Split {
-    /// How many groups validate; where the data has a single group, that share of its classes is
-    /// taken which this share of ten is.
+    /// How many groups validate; where the data has a single group, how many tenths of its classes do.
     pub validation_groups: usize,
-    /// Drawers that train, the first so many of each class; all where absent.
+    /// Drawers that train, this many from the start of each class; all where absent.
     pub train_drawers: Option<usize>,
-    /// Drawers that validate, the next so many after those that train; all where absent.
+    /// Drawers that validate, this many after those that train; all where absent.
     pub validation_drawers: Option<usize>,
 }
 
@@ -131,22 +63,15 @@ pub enum Objective {
         classes: usize,
         /// Pictures of each class in a batch.
         pictures: usize,
-        /// The share of batches whose classes come from one group, 0 to 1, of those that are neither of
-        /// composites nor of hard classes.
+        /// The share of batches whose classes come from one group, 0 to 1, of those that are not of
+        /// composites.
         within_group: f64,
         /// The share of batches whose classes are made for them, 0 to 1: each is two classes of one group, drawn
         /// over each other by the same drawer where pictures of a class are in the order of the drawers.
         #[serde(default)]
         composites: f64,
-        /// The share of the batches that are not of composites which are a class drawn by chance and those whose
-        /// mean patches are nearest to its own, of any group, 0 to 1.
-        #[serde(default)]
-        hard_classes: f64,
         /// Whether a class turned by 90, 180 or 270 degrees counts as three further classes.
         turns_as_classes: bool,
-        /// Whether a class seen in a mirror counts as one more class, beside its turns.
-        #[serde(default)]
-        mirrors_as_classes: bool,
         /// Weight of the softmax term.
         softmax_weight: f32,
         /// Label smoothing of the softmax term (Szegedy et al. 2016, section 7), 0 to below 1: spread
@@ -209,7 +134,7 @@ pub struct Schedule {
     pub steps_per_epoch: Option<usize>,
     /// How the learning rate falls.
     pub decay: Decay,
-    /// Stop after so many epochs without a better validation.
+    /// Stop after this many epochs without a better validation.
     pub patience: Option<usize>,
     /// The weights that validate and are exported are an exponential moving average over the steps
     /// (Polyak and Juditsky 1992): each step it keeps this share of itself, 0 to below 1 (it moves
@@ -240,13 +165,28 @@ pub enum Decay {
 pub struct Augment {
     /// Rotation, shear, scale, shift.
     pub affine: Option<AffineRanges>,
-    /// A smooth displacement.
-    pub elastic: Option<Elastic>,
-    /// Strokes grow or shrink by up to so much, in pixels, 0 to 1.
-    pub thickness: f32,
     /// Some pictures are seen by the simulated camera, before all other distortion.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub camera: Option<CameraShare>,
+}
+
+/// Ranges of a random affine distortion; each component is used with `probability` (Koch et al.
+/// 2015, section 3.3).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AffineRanges {
+    /// The largest rotation, either way.
+    pub rotation_degrees: f32,
+    /// The largest shear along x and along y, either way.
+    pub shear: f32,
+    /// Least factor of scale, along x and along y.
+    pub scale_low: f32,
+    /// Greatest factor of scale.
+    pub scale_high: f32,
+    /// The largest shift along x and along y, either way.
+    pub shift_px: f32,
+    /// 0 to 1.
+    pub probability: f64,
 }
 
 /// How many training pictures the simulated camera sees, and how badly.
@@ -339,7 +279,10 @@ impl Recipe {
 
     fn check(&self) -> Result<(), String> {
         self.input.check()?;
-        let shapes = self.network.shapes(&self.input)?;
+        let shapes = self
+            .network
+            .shapes(&self.input)
+            .map_err(|error| error.to_string())?;
         let layers = self.network.blocks.len() + usize::from(self.network.linear_sigmoid.is_some());
         match &self.optimizer {
             OptimizerSpec::Momentum { layers: rates, .. } if rates.len() != layers + 1 => {
@@ -376,7 +319,6 @@ impl Recipe {
             Objective::AllPairs {
                 within_group,
                 composites,
-                hard_classes,
                 smoothing,
                 ..
             } => {
@@ -385,7 +327,6 @@ impl Recipe {
                 if composites > 0.0 {
                     needs_marks("objective.composites")?;
                 }
-                share("objective.hard_classes", hard_classes)?;
                 if !(0.0..1.0).contains(&smoothing) {
                     return Err(format!(
                         "objective.smoothing must be 0 to below 1, not {smoothing}"
@@ -398,9 +339,6 @@ impl Recipe {
                     return Err("objective.pairs x (1 + copies) must be below 2^32".to_owned());
                 }
             }
-        }
-        if let Some(elastic) = &self.augment.elastic {
-            share("augment.elastic.probability", elastic.probability)?;
         }
         if let Some(camera) = &self.augment.camera {
             share("augment.camera.share", camera.share)?;
@@ -423,86 +361,10 @@ impl Recipe {
         if self.validation.ways < 2 || self.validation.trials == 0 {
             return Err("validation needs at least 2 ways and a trial".to_owned());
         }
-        if !(0.0..=1.0).contains(&self.augment.thickness) {
-            return Err("augment.thickness must be 0 to 1".to_owned());
-        }
         if shapes.embedding > 1 << 16 {
             return Err(format!("an embedding of {} numbers", shapes.embedding));
         }
         Ok(())
-    }
-}
-
-/// What flows between the layers.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Shapes {
-    /// (channels, side) before the first block and after each.
-    pub planes: Vec<(usize, usize)>,
-    /// Numbers in an embedding.
-    pub embedding: usize,
-}
-
-impl NetworkSpec {
-    /// What flows between the layers for this input.
-    ///
-    /// # Errors
-    /// In words, where a filter is larger than what it looks at, or a number is none that makes sense.
-    pub fn shapes(&self, input: &InputSpec) -> Result<Shapes, String> {
-        if self.blocks.is_empty() {
-            return Err("network.blocks is empty".to_owned());
-        }
-        let mut planes = vec![(input.channels, input.side_px)];
-        let mut side = input.side_px;
-        for (i, block) in self.blocks.iter().enumerate() {
-            if block.filters == 0 || block.kernel == 0 || block.pool == 0 {
-                return Err(format!(
-                    "block {i}: filters, kernel and pool are at least 1"
-                ));
-            }
-            if block.padding > input.side_px {
-                return Err(format!(
-                    "block {i}: padding is at most the side of the input, {}",
-                    input.side_px
-                ));
-            }
-            let channels = planes[i].0;
-            if block.depthwise && block.filters != channels {
-                return Err(format!(
-                    "block {i}: depthwise, it has as many filters as it sees channels, {channels}"
-                ));
-            }
-            let weights = [channels, block.kernel, block.kernel];
-            let weights = weights
-                .iter()
-                .try_fold(block.filters, |n, &by| n.checked_mul(by));
-            if weights.is_none_or(|weights| weights > MOST_WEIGHTS) {
-                return Err(format!(
-                    "block {i}: more than {MOST_WEIGHTS} weights as the device will have it"
-                ));
-            }
-            let same = (channels, Some(side), 1);
-            if block.skip && (block.filters, block.convolved(side), block.pool) != same {
-                return Err(format!(
-                    "block {i}: with a skip it gives what it sees, {channels} channels of {side} x {side}: pool = 1, \
-                     kernel = 2 x padding + 1"
-                ));
-            }
-            side = block.convolved(side).map_or(0, |side| side / block.pool);
-            if side == 0 {
-                return Err(format!("block {i}: nothing is left of the picture"));
-            }
-            planes.push((block.filters, side));
-        }
-        if self.linear_sigmoid == Some(0) {
-            return Err("linear_sigmoid is at least 1, or absent".to_owned());
-        }
-        let flat = planes
-            .last()
-            .map_or(0, |(channels, side)| channels * side * side);
-        Ok(Shapes {
-            planes,
-            embedding: self.linear_sigmoid.unwrap_or(flat),
-        })
     }
 }
 
@@ -538,17 +400,23 @@ mod tests {
             assert!(error.to_string().contains(named), "{error}");
         };
         let share = "within_group = 0.7";
-        let hard = "within_group = 0.7\nhard_classes = 1.5";
         let composites = "composites = 0.3";
         let groups = "validation_groups = 5";
         let drawers = "validation_groups = 5\ntrain_drawers = 0";
         for (right, wrong, named) in [
             ("side_px", "side_pixels", "side_pixels"),
             (share, "within_group = nan", "within_group"),
-            (share, hard, "hard_classes must be"),
             (composites, "composites = -0.1", "composites must be"),
             (groups, drawers, "drawers"),
             ("filters = 96", "filters = 20_000_000", "weights"),
+            ("pool = 2", "pool = 2, skip = true", "`skip`"),
+            (
+                share,
+                "within_group = 0.7\nhard_classes = 0.1",
+                "`hard_classes`",
+            ),
+            ("[augment]", "[augment]\nelastic = {}", "`elastic`"),
+            ("[augment]", "[augment]\nthickness = 0.0", "`thickness`"),
             ("side_px = 32", "side_px = 8", "nothing is left"),
         ] {
             refused(&compact.replace(right, wrong), named);
@@ -557,18 +425,5 @@ mod tests {
         refused(&unit, "composites needs crop = mark");
         let without = unit.replace("composites = 0.3\n", "");
         refused(&without, "camera needs crop = mark");
-        // The first block sees 1 channel, the last the 160 that it has filters for.
-        let block = "padding = 1, pool = 2";
-        let first = |block_as: &str| compact.replacen(block, block_as, 1);
-        let (before, after) = compact.rsplit_once(block).unwrap();
-        let last = |block_as: &str| format!("{before}{block_as}{after}");
-        let skip = "with a skip it gives what it sees";
-        refused(&first("padding = 1, pool = 1, skip = true"), skip);
-        let depthwise = first("padding = 1, pool = 2, depthwise = true");
-        refused(&depthwise, "as many filters");
-        refused(&last("padding = 1, pool = 2, skip = true"), skip);
-        refused(&last("padding = 0, pool = 1, skip = true"), skip);
-        let taken = last("padding = 1, pool = 1, skip = true");
-        assert!(Recipe::parse(&taken, Path::new("x.toml")).is_ok());
     }
 }

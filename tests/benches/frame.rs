@@ -9,19 +9,25 @@ use std::sync::Arc;
 
 use divan::{AllocProfiler, Bencher, black_box};
 use onelook_edge::camera::{Layout, Raw};
+use onelook_edge::device::eye::{Care, Eye};
+use onelook_edge::device::sight::{Sight, Tone};
 use onelook_edge::gallery::Gallery;
 use onelook_edge::gallery::decide;
 use onelook_edge::model::{self, Model};
 use onelook_edge::picture::frame::Frame;
-use onelook_edge::screen::overlay::{Canvas, Sight};
+use onelook_edge::picture::jpeg;
+use onelook_edge::screen::overlay::Canvas;
 use onelook_edge::vision::locate;
-use onelook_edge::vision::preprocess::{self, Patch};
-use onelook_edge::vision::quality;
+use onelook_edge::vision::preprocess::{self, CutMemory, Patch};
+use onelook_edge::vision::quality::{self, JudgeMemory};
+use zune_jpeg::JpegDecoder;
+use zune_jpeg::zune_core::bytestream::ZCursor;
+use zune_jpeg::zune_core::colorspace::ColorSpace;
+use zune_jpeg::zune_core::options::DecoderOptions;
 
 #[global_allocator]
 static ALLOCATIONS: AllocProfiler = AllocProfiler::system();
 
-const MODEL: &[u8] = include_bytes!("../../models/omniglot/model.onnx");
 const CLASSES: usize = 1000;
 const THRESHOLD: f32 = 0.9;
 
@@ -40,19 +46,20 @@ struct Journey {
     memory: Memory,
 }
 
-/// What the running loop keeps.
+/// What a look works in, as a whole and part by part.
 struct Memory {
     frame: Frame,
-    locate: locate::Scratch,
-    judge: quality::Scratch,
-    within: preprocess::Scratch,
+    eye: Eye,
+    locate: locate::SearchMemory,
+    judge: JudgeMemory,
+    cut: CutMemory,
     patch: Patch,
     network: model::Scratch,
 }
 
 impl Journey {
     fn in_light(light: &str) -> Self {
-        let model = Model::from_bytes(MODEL, "shipped").unwrap();
+        let model = Model::from_bytes(model::SHIPPED, "shipped").unwrap();
         let is_even = light == LIGHTS[0];
         let frame = Frame::from_fn(640, 480, |x, y| {
             // A sloping stroke that turns back, on paper with grain.
@@ -96,10 +103,11 @@ impl Journey {
         gallery.index(model.head(), NonZeroUsize::MIN);
         let memory = Memory {
             network: model.scratch(),
+            eye: Eye::new(model.clone()),
             frame,
-            locate: locate::Scratch::default(),
-            judge: quality::Scratch::default(),
-            within: preprocess::Scratch::default(),
+            locate: locate::SearchMemory::default(),
+            judge: JudgeMemory::default(),
+            cut: CutMemory::default(),
             patch,
         };
         Self {
@@ -114,20 +122,10 @@ impl Journey {
 
 /// From the frame that is in memory to the decision.
 fn decided(model: &Model, gallery: &Gallery, memory: &mut Memory) -> decide::Decision {
-    let (spec, head) = (&model.card().input, model.head());
-    let Memory {
-        frame,
-        locate,
-        judge,
-        within,
-        patch,
-        network,
-    } = memory;
-    let mark = preprocess::find_in(frame, spec, locate).unwrap();
-    black_box(quality::of_in(frame, mark, spec, judge));
-    preprocess::patch_in(frame, mark, spec, within, patch).unwrap();
-    let probe = model.embed_in(network, patch).unwrap();
-    decide::identify(gallery.nearest(probe, head), head, THRESHOLD)
+    let head = model.head();
+    let look = memory.eye.look(&memory.frame, Care::Measure).unwrap();
+    let nearest = gallery.nearest(look.embedding.unwrap(), head);
+    decide::identify(nearest, head, head.limit(THRESHOLD))
 }
 
 #[divan::bench(args = LIGHTS)]
@@ -138,6 +136,29 @@ fn a_decode_mjpeg(bencher: Bencher, light: &str) {
             .frame
             .read_jpeg(black_box(jpeg), "frame", true)
             .unwrap()
+    });
+}
+
+/// The walk that shows whether a picture is whole, without its luma: a part of `a_decode_mjpeg`.
+#[divan::bench(args = LIGHTS)]
+fn a_outline_alone(bencher: Bencher, light: &str) {
+    let Journey { jpeg, .. } = &Journey::in_light(light);
+    bencher.bench_local(|| jpeg::outline(black_box(jpeg)).unwrap());
+}
+
+/// What `a_decode_mjpeg` would be with another decoder: the same walk, then zune-jpeg's luma.
+#[divan::bench(args = LIGHTS)]
+fn a_outline_and_zune_luma(bencher: Bencher, light: &str) {
+    let Journey { jpeg, .. } = &Journey::in_light(light);
+    let mut levels = vec![0; 640 * 480];
+    bencher.bench_local(|| {
+        let outline = jpeg::outline(black_box(jpeg)).unwrap();
+        let options = DecoderOptions::default()
+            .set_strict_mode(true)
+            .jpeg_set_out_colorspace(ColorSpace::Luma);
+        JpegDecoder::new_with_options(ZCursor::new(&jpeg[..outline.bytes]), options)
+            .decode_into(&mut levels)
+            .unwrap();
     });
 }
 
@@ -168,9 +189,9 @@ fn b_locate(bencher: Bencher, light: &str) {
     let spec = &model.card().input;
     let Memory { frame, locate, .. } = memory;
     bencher.bench_local(|| {
-        preprocess::find_in(black_box(frame), spec, locate)
+        preprocess::find(black_box(frame), spec, locate)
             .unwrap()
-            .is_some()
+            .bounds()
     });
 }
 
@@ -178,24 +199,30 @@ fn b_locate(bencher: Bencher, light: &str) {
 fn c_judge(bencher: Bencher, light: &str) {
     let Journey { model, memory, .. } = &mut Journey::in_light(light);
     let spec = &model.card().input;
-    let mark = preprocess::find(&memory.frame, spec).unwrap();
-    let Memory { frame, judge, .. } = memory;
-    bencher.bench_local(|| quality::of_in(black_box(frame), mark.as_ref(), spec, judge));
+    let Memory {
+        frame,
+        locate,
+        judge,
+        ..
+    } = memory;
+    let thing = preprocess::find(frame, spec, locate).unwrap();
+    bencher.bench_local(|| quality::of_in(black_box(frame), thing, spec, judge));
 }
 
 #[divan::bench(args = LIGHTS)]
 fn d_patch(bencher: Bencher, light: &str) {
     let Journey { model, memory, .. } = &mut Journey::in_light(light);
     let spec = &model.card().input;
-    let mark = preprocess::find(&memory.frame, spec).unwrap();
     let Memory {
         frame,
-        within,
+        locate,
+        cut,
         patch,
         ..
     } = memory;
+    let thing = preprocess::find(frame, spec, locate).unwrap();
     bencher.bench_local(|| {
-        preprocess::patch_in(black_box(frame), mark.as_ref(), spec, within, patch).unwrap();
+        preprocess::patch_in(black_box(frame), thing, spec, cut, patch).unwrap();
     });
 }
 
@@ -215,23 +242,19 @@ fn f_match_1000_and_decide(bencher: Bencher, light: &str) {
         ..
     } = &mut Journey::in_light(light);
     let head = model.head();
-    let probe = model.embed(&memory.patch).unwrap();
-    bencher.bench_local(|| {
-        decide::identify(gallery.nearest(black_box(&probe), head), head, THRESHOLD)
-    });
+    let (probe, limit) = (model.embed(&memory.patch).unwrap(), head.limit(THRESHOLD));
+    bencher.bench_local(|| decide::identify(gallery.nearest(black_box(&probe), head), head, limit));
 }
 
 #[divan::bench(args = LIGHTS)]
 fn g_draw(bencher: Bencher, light: &str) {
-    let Journey {
-        model,
-        gallery,
-        memory,
-        ..
-    } = &mut Journey::in_light(light);
-    let mark = preprocess::find(&memory.frame, &model.card().input).unwrap();
-    let bounds = mark.map(|mark| mark.bounds);
-    let sight = Sight::of(&decided(model, gallery, memory), bounds, THRESHOLD);
+    let Journey { memory, .. } = &mut Journey::in_light(light);
+    let look = memory.eye.look(&memory.frame, Care::None).unwrap();
+    let sight = Sight {
+        bounds: look.bounds(),
+        p: Some((0.95, THRESHOLD)),
+        ..Sight::saying("class 7", Tone::Match)
+    };
     bencher.bench_local(|| Canvas::showing(black_box(&memory.frame), &sight).into_frame());
 }
 

@@ -11,7 +11,9 @@ use onelook::config::Recipe;
 use onelook::data::Dataset;
 use onelook::data::glyphs::{self, GlyphsSpec};
 use onelook::export;
-use onelook::train::{self, Compute, Ending, Order};
+use onelook::train::device::Compute;
+use onelook::train::run::RunData;
+use onelook::train::{self, Ending, Order, TrainError};
 use onelook_edge::model::Precision;
 
 /// A 16 x 16 network with batch normalisation, all pairs of a batch, AdamW.
@@ -49,13 +51,15 @@ pub fn order(recipe: Recipe, out: &Path) -> Order {
     }
 }
 
+/// Trains on the small data until done or until `stop` is set.
+pub fn train(order: &Order, stop: &AtomicBool) -> Result<Ending, TrainError> {
+    let data = RunData::of(small_data(), &order.recipe, order.seed);
+    train::train(order, &data, stop)
+}
+
 /// A finished run in `out`.
 pub fn finished_run(text: &str, out: &Path) {
-    let ending = train::train(
-        &order(recipe(text), out),
-        small_data(),
-        &AtomicBool::new(false),
-    );
+    let ending = train(&order(recipe(text), out), &AtomicBool::new(false));
     assert!(matches!(ending, Ok(Ending::Finished(_))), "{ending:?}");
 }
 

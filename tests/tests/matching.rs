@@ -5,7 +5,7 @@
 use std::num::NonZeroUsize;
 use std::path::Path;
 
-use onelook::data;
+use onelook::data::labels;
 use onelook::measure::eval;
 use onelook_edge::gallery::Gallery;
 use onelook_edge::model::Model;
@@ -17,7 +17,7 @@ const ENROLLED: usize = 4;
 #[test]
 fn the_index_answers_as_comparing_everything_does_for_every_probe_of_real_pictures() {
     let Some(data) = shared_data() else { return };
-    let mut data = data::open(&data.join("omniglot/images_background.zip")).unwrap();
+    let mut data = labels::open(&data.join("omniglot/images_background.zip")).unwrap();
     for group in &mut data.groups {
         for class in &mut group.classes {
             class.pictures.truncate(LOOKS);

@@ -9,9 +9,11 @@ use std::sync::OnceLock;
 
 use onelook::data::Dataset;
 use onelook::export::{self, Order};
-use onelook::train;
+use onelook::train::checkpoint::best_twin;
+use onelook::train::run;
+use onelook::train::validate::burn_embeddings;
 use onelook_edge::camera::MotionJpeg;
-use onelook_edge::cli::demo::CLIP;
+use onelook_edge::clip::CLIP;
 use onelook_edge::kernel::Isa;
 use onelook_edge::model::{Engine, INPUT, Model, OUTPUT, Precision};
 use onelook_edge::vision::preprocess::{Patch, patch};
@@ -66,9 +68,9 @@ fn patches(model: &Model) -> Vec<Patch> {
 }
 
 fn burn(made: &Made, data: &Dataset) -> Vec<Vec<f32>> {
-    let run = train::read_run(&made.run).unwrap();
-    let (twin, _) = train::best_twin(&made.run, &run).unwrap();
-    let embeddings = train::embed_all(&twin, data, &run.recipe).unwrap();
+    let run = run::read(&made.run).unwrap();
+    let (twin, _) = best_twin(&made.run, &run).unwrap();
+    let embeddings = burn_embeddings(&twin, data, &run.recipe.input).unwrap();
     embeddings
         .into_iter()
         .flatten()
@@ -166,27 +168,6 @@ fn f32_of_the_compact_kind() {
 #[test]
 fn f32_of_kochs_kind() {
     f32_agrees(TINY_KOCH);
-}
-
-/// Blocks of every kind that the export makes plain.
-fn with_skips_and_depthwise_filters() -> String {
-    let plain = "kernel = 3, padding = 1, pool = 2, batch_norm = true }";
-    let (first, last) = TINY.split_once(plain).unwrap();
-    let blocks = "
-    { filters = 8, kernel = 3, padding = 1, pool = 1, batch_norm = true, skip = true },
-    { filters = 8, kernel = 3, padding = 1, pool = 2, batch_norm = true, depthwise = true },
-    { filters = 8, kernel = 5, padding = 2, pool = 1, batch_norm = true, depthwise = true, skip = true }";
-    format!("{first}{plain},{blocks}{last}")
-}
-
-#[test]
-fn f32_of_skips_and_depthwise_filters() {
-    f32_agrees(&with_skips_and_depthwise_filters());
-}
-
-#[test]
-fn int8_of_skips_and_depthwise_filters() {
-    int8_agrees(&with_skips_and_depthwise_filters());
 }
 
 #[test]

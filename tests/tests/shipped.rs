@@ -5,7 +5,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use onelook::data;
+use onelook::data::runs;
 use onelook::measure::eval;
 use onelook::measure::oracle;
 use onelook_edge::cli::demo::{self, Tally};
@@ -24,7 +24,7 @@ fn the_demonstration_recognises_both_classes_and_refuses_the_stranger() {
     let mut out = Vec::new();
     let (_, model) = shipped();
     let threshold = model.operating_point(None).unwrap().threshold;
-    let tally = demo::run(&model, threshold, folder.path(), false, &mut out).unwrap();
+    let tally = demo::play(&model, threshold, folder.path(), false, &mut out).unwrap();
     let all = Tally {
         known: 14,
         recognised: 14,
@@ -52,7 +52,7 @@ fn the_model_is_int8_of_425_kb_with_its_run_beside_it_and_saw_no_evaluation_alph
 #[test]
 fn the_model_scores_what_the_paper_scored_on_the_official_runs() {
     let Some(data) = shared_data() else { return };
-    let runs = data::open_runs(&data.join("omniglot/all_runs.zip")).unwrap();
+    let runs = runs::open(&data.join("omniglot/all_runs.zip")).unwrap();
     let found = eval::runs(&shipped().1, &runs, None).unwrap();
     assert_eq!(found.trials, 400);
     assert!(found.correct >= 368, "{} of 400", found.correct);
@@ -63,13 +63,13 @@ fn the_model_scores_what_the_paper_scored_on_the_official_runs() {
 #[test]
 fn the_harness_agrees_with_two_published_distances() {
     let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/run01.zip");
-    let run = data::open_runs(&fixture).unwrap();
+    let run = runs::open(&fixture).unwrap();
     let hausdorff = |runs: &[_]| eval::baseline_runs("", oracle::modified_hausdorff, runs).correct;
     let pixels = |runs: &[_]| eval::baseline_runs("", oracle::pixel_distance, runs).correct;
     assert_eq!((hausdorff(&run), pixels(&run)), (11, 7));
 
     let Some(data) = shared_data() else { return };
-    let runs = data::open_runs(&data.join("omniglot/all_runs.zip")).unwrap();
+    let runs = runs::open(&data.join("omniglot/all_runs.zip")).unwrap();
     // 38.75 % of 400 wrong; 19.0 % right.
     assert_eq!((400 - hausdorff(&runs), pixels(&runs)), (155, 76));
 }

@@ -8,9 +8,10 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use onelook::train::{self, Ending, TrainError};
+use onelook::train::checkpoint::best_twin;
+use onelook::train::{Ending, Order, TrainError, run};
 use onelook_edge::model::{Model, Precision};
-use onelook_tests::{TINY, TINY_KOCH, finished_run, order, recipe, small_data, tiny_model};
+use onelook_tests::{TINY, TINY_KOCH, finished_run, order, recipe, tiny_model, train};
 
 /// The log without the seconds, which no seed decides.
 fn log(run: &Path) -> Vec<String> {
@@ -37,19 +38,19 @@ fn stopped_and_resumed_equals_unbroken(text: &str) {
             }
             stop.store(true, Ordering::Relaxed);
         });
-        let ending = train::train(&order, small_data(), &stop);
+        let ending = train(&order, &stop);
         stop.store(true, Ordering::Relaxed);
         ending.unwrap()
     });
     assert!(matches!(ending, Ending::Stopped(_)), "{ending:?}");
     order.resume = true;
-    let ending = train::train(&order, small_data(), &AtomicBool::new(false)).unwrap();
+    let ending = train(&order, &AtomicBool::new(false)).unwrap();
     assert!(matches!(ending, Ending::Finished(_)), "{ending:?}");
 
     assert_eq!(log(&broken), log(&whole));
     let weights = |run: &Path| {
-        let file = train::read_run(run).unwrap();
-        let (twin, progress) = train::best_twin(run, &file).unwrap();
+        let file = run::read(run).unwrap();
+        let (twin, progress) = best_twin(run, &file).unwrap();
         (
             twin.plain(&file.recipe.network).unwrap(),
             progress.best_epoch,
@@ -82,7 +83,7 @@ fn a_damaged_checkpoint_is_refused_by_name_and_kept() {
     *flipped.last_mut().unwrap() ^= 1;
     for damaged in [cut, flipped, b"something else".to_vec()] {
         fs::write(&checkpoint, &damaged).unwrap();
-        let error = train::train(&order, small_data(), &AtomicBool::new(false)).unwrap_err();
+        let error = train(&order, &AtomicBool::new(false)).unwrap_err();
         assert!(matches!(error, TrainError::Damaged { .. }), "{error}");
         assert!(error.to_string().contains("last.checkpoint"), "{error}");
         assert_eq!(fs::read(&checkpoint).unwrap(), damaged);
@@ -98,7 +99,7 @@ fn a_run_that_was_killed_before_its_first_checkpoint_is_begun_again() {
     fs::copy(whole.join("run.toml"), killed.join("run.toml")).unwrap();
     let mut order = order(recipe(TINY), &killed);
     order.resume = true;
-    let ending = train::train(&order, small_data(), &AtomicBool::new(false)).unwrap();
+    let ending = train(&order, &AtomicBool::new(false)).unwrap();
     assert!(matches!(ending, Ending::Finished(_)), "{ending:?}");
     assert_eq!(log(&killed), log(&whole));
 }
@@ -108,10 +109,10 @@ fn a_run_is_neither_overwritten_nor_resumed_as_another() {
     let folder = tempfile::tempdir().unwrap();
     let run = folder.path().join("run");
     finished_run(TINY, &run);
-    let again = |change: &dyn Fn(&mut train::Order)| {
+    let again = |change: &dyn Fn(&mut Order)| {
         let mut order = order(recipe(TINY), &run);
         change(&mut order);
-        let error = train::train(&order, small_data(), &AtomicBool::new(false));
+        let error = train(&order, &AtomicBool::new(false));
         error.unwrap_err().to_string()
     };
     assert!(again(&|_| {}).contains("already holds a run"));
@@ -135,19 +136,19 @@ fn a_teacher_changes_what_is_learned_and_must_know_no_more_than_the_run() {
         "softmax_weight = 1.0",
         "softmax_weight = 1.0\nsmoothing = 0.5",
     );
-    let taught = |text: &str, run: &str, change: &dyn Fn(&mut train::Order)| {
+    let taught = |text: &str, run: &str, change: &dyn Fn(&mut Order)| {
         let mut order = order(recipe(text), &folder.path().join(run));
         order.teachers = vec![teacher.clone()];
         change(&mut order);
-        train::train(&order, small_data(), &AtomicBool::new(false))
+        train(&order, &AtomicBool::new(false))
     };
-    let error = |text: &str, change: &dyn Fn(&mut train::Order)| {
+    let error = |text: &str, change: &dyn Fn(&mut Order)| {
         let error = taught(text, "refused", change).unwrap_err().to_string();
         assert!(!folder.path().join("refused").exists());
         error
     };
     taught(&smoothed, "taught", &|_| {}).unwrap();
-    let run = train::read_run(&folder.path().join("taught")).unwrap();
+    let run = run::read(&folder.path().join("taught")).unwrap();
     assert_eq!(run.teachers, [Model::load(&teacher).unwrap().id()]);
     finished_run(&smoothed, &folder.path().join("alone"));
     assert_ne!(
@@ -230,6 +231,6 @@ fn a_gpu_learns_what_the_cpu_learns() {
 
     // Left to choose, the program does not take a GPU that is the CPU in disguise.
     losses("auto");
-    let run = train::read_run(&folder.path().join("auto")).unwrap();
+    let run = run::read(&folder.path().join("auto")).unwrap();
     assert!(run.device.starts_with("CPU"), "{}", run.device);
 }

@@ -19,11 +19,11 @@ pub(super) struct Picture {
     pub sequence: u64,
     /// When its last byte had come.
     pub taken: Instant,
-    pub coded: Coded,
+    pub coded: CodedPicture,
 }
 
 /// What stands for a picture before it is decoded.
-pub(super) enum Coded {
+pub(super) enum CodedPicture {
     /// A sequential JPEG, as cameras send it.
     Jpeg(Arc<Vec<u8>>),
     /// A picture file's bytes, and what to call it.
@@ -35,10 +35,10 @@ pub(super) enum Coded {
 }
 
 /// Pictures as they come; an error ends the source.
-pub(super) type Pictures = Box<dyn Iterator<Item = io::Result<Coded>>>;
+pub(super) type Pictures = Box<dyn Iterator<Item = io::Result<CodedPicture>>>;
 
 /// A source that has been opened.
-pub(super) struct Opened {
+pub(super) struct OpenStream {
     /// What it is, for people.
     pub what: String,
     pub sizes: Sizes,
@@ -69,7 +69,7 @@ pub(super) enum Report {
 }
 
 /// The next thing that a source has to say.
-pub(super) enum Taken {
+pub(super) enum Message {
     Report(Report),
     Picture(Picture),
     /// Not within the time given.
@@ -77,29 +77,29 @@ pub(super) enum Taken {
     Ended,
 }
 
-/// How often a source reports what nobody asks for; older reports give way.
+/// Reports that wait to be read, at most; older ones give way.
 const MOST_REPORTS: usize = 16;
 /// A reader looks up this often to see whether it should stop.
-const GLANCE: Duration = Duration::from_millis(50);
-/// For so long a camera that is closed waits for its thread, and for its child to be gone.
+const POLL: Duration = Duration::from_millis(50);
+/// How long a camera that is closed waits for its thread, and for its child to be gone.
 const PARTING: Duration = Duration::from_millis(800);
 
 /// Where the reading thread and the looking thread meet.
 #[derive(Default)]
 pub(super) struct Slot {
-    held: Mutex<Held>,
+    state: Mutex<State>,
     changed: Condvar,
 }
 
 #[derive(Default)]
-struct Held {
+struct State {
     newest: Option<Picture>,
     reports: VecDeque<Report>,
     counts: Counts,
     last_damage: Option<String>,
     /// When the reader loses patience; never, where it is none.
     deadline: Option<Instant>,
-    /// Nobody looks any more.
+    /// The camera is closed.
     stopped: bool,
     /// What comes is no good: open the source again.
     useless: bool,
@@ -107,69 +107,69 @@ struct Held {
 }
 
 impl Slot {
-    fn held(&self) -> MutexGuard<'_, Held> {
+    fn state(&self) -> MutexGuard<'_, State> {
         // Nothing here is left half-changed by a panic.
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Gives the reader until then for its next picture.
     fn expect(&self, within: Option<Duration>) {
-        self.held().deadline = within.map(|within| Instant::now() + within);
+        self.state().deadline = within.map(|within| Instant::now() + within);
     }
 
-    /// Leaves a picture; whether anybody still looks.
-    fn put(&self, coded: Coded) -> bool {
-        let mut held = self.held();
-        let sequence = held.counts.captured;
-        held.counts.captured += 1;
-        if let Coded::Damaged(why) = coded {
-            held.counts.damaged += 1;
-            held.last_damage = Some(why);
+    /// Leaves a picture; whether the camera is still open.
+    fn put(&self, coded: CodedPicture) -> bool {
+        let mut state = self.state();
+        let sequence = state.counts.captured;
+        state.counts.captured += 1;
+        if let CodedPicture::Damaged(why) = coded {
+            state.counts.damaged += 1;
+            state.last_damage = Some(why);
         } else {
             let picture = Picture {
                 sequence,
                 taken: Instant::now(),
                 coded,
             };
-            held.counts.dropped += u64::from(held.newest.replace(picture).is_some());
+            state.counts.dropped += u64::from(state.newest.replace(picture).is_some());
         }
         self.changed.notify_all();
-        !held.stopped
+        !state.stopped
     }
 
     fn report(&self, report: Report) {
-        let mut held = self.held();
+        let mut state = self.state();
         if matches!(report, Report::Lost { .. }) {
-            held.counts.dropped += u64::from(held.newest.take().is_some());
+            state.counts.dropped += u64::from(state.newest.take().is_some());
         }
-        if held.reports.len() == MOST_REPORTS {
-            held.reports.pop_front();
+        if state.reports.len() == MOST_REPORTS {
+            state.reports.pop_front();
         }
-        held.reports.push_back(report);
+        state.reports.push_back(report);
         self.changed.notify_all();
     }
 
     fn end(&self) {
-        self.held().ended = true;
+        self.state().ended = true;
         self.changed.notify_all();
     }
 
     fn stopped(&self) -> bool {
-        self.held().stopped
+        self.state().stopped
     }
 
-    /// Waits, as long as somebody looks.
+    /// Waits, but not longer than the camera is open.
     pub(super) fn sleep(&self, time: Duration) {
         let until = Instant::now() + time;
-        let mut held = self.held();
-        while !held.stopped {
+        let mut state = self.state();
+        while !state.stopped {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return;
             }
-            (held, _) = self
+            (state, _) = self
                 .changed
-                .wait_timeout(held, left)
+                .wait_timeout(state, left)
                 .unwrap_or_else(PoisonError::into_inner);
         }
     }
@@ -177,16 +177,16 @@ impl Slot {
     /// Whether to read on.
     ///
     /// # Errors
-    /// `TimedOut` where nothing came for too long, `BrokenPipe` where nobody looks any more.
+    /// `TimedOut` where nothing came for too long, `BrokenPipe` where the camera is closed.
     pub(super) fn go_on(&self) -> io::Result<()> {
-        let mut held = self.held();
-        if held.stopped {
+        let mut state = self.state();
+        if state.stopped {
             return Err(io::ErrorKind::BrokenPipe.into());
         }
-        if std::mem::take(&mut held.useless) {
+        if std::mem::take(&mut state.useless) {
             return Err(io::Error::other("nothing whole came"));
         }
-        if held
+        if state
             .deadline
             .is_some_and(|deadline| Instant::now() >= deadline)
         {
@@ -218,7 +218,7 @@ impl<R: Read + AsFd> Read for Patient<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             self.slot.go_on()?;
-            if readable(&self.inner, GLANCE)? {
+            if readable(&self.inner, POLL)? {
                 return self.inner.read(buffer);
             }
         }
@@ -262,7 +262,7 @@ impl Capture {
     pub(super) fn start(
         patience: &Patience,
         at_end: AtEnd,
-        open: impl FnMut(&Arc<Slot>) -> io::Result<Opened> + Send + 'static,
+        open: impl FnMut(&Arc<Slot>) -> io::Result<OpenStream> + Send + 'static,
     ) -> io::Result<Self> {
         let slot = Arc::new(Slot::default());
         let (theirs, patience) = (Arc::clone(&slot), patience.clone());
@@ -276,52 +276,52 @@ impl Capture {
     }
 
     /// What the source has to say: reports before pictures, of these the newest, the end last.
-    pub(super) fn take(&mut self, wait: Duration) -> Taken {
+    pub(super) fn take(&mut self, wait: Duration) -> Message {
         let until = Instant::now() + wait;
-        let mut held = self.slot.held();
+        let mut state = self.slot.state();
         loop {
-            if let Some(report) = held.reports.pop_front() {
-                return Taken::Report(report);
+            if let Some(report) = state.reports.pop_front() {
+                return Message::Report(report);
             }
-            if let Some(picture) = held.newest.take() {
-                return Taken::Picture(picture);
+            if let Some(picture) = state.newest.take() {
+                return Message::Picture(picture);
             }
-            if held.ended {
-                return Taken::Ended;
+            if state.ended {
+                return Message::Ended;
             }
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Taken::Nothing;
+                return Message::Nothing;
             }
-            (held, _) = self
+            (state, _) = self
                 .slot
                 .changed
-                .wait_timeout(held, left)
+                .wait_timeout(state, left)
                 .unwrap_or_else(PoisonError::into_inner);
         }
     }
 
     /// Has the source opened again: what comes is no good.
     pub(super) fn give_up(&self) {
-        self.slot.held().useless = true;
+        self.slot.state().useless = true;
     }
 
     /// Of what the thread saw; nothing is shown here.
     pub(super) fn counts(&self) -> Counts {
-        self.slot.held().counts
+        self.slot.state().counts
     }
 
     /// What was wrong with the last picture that came damaged out of its container, once.
     pub(super) fn last_damage(&self) -> Option<String> {
-        self.slot.held().last_damage.take()
+        self.slot.state().last_damage.take()
     }
 }
 
 impl Drop for Capture {
     fn drop(&mut self) {
-        self.slot.held().stopped = true;
+        self.slot.state().stopped = true;
         self.slot.changed.notify_all();
-        // It looks up every GLANCE; a system call that holds it longer keeps nobody else.
+        // It looks up every POLL; a system call that holds it longer holds up nothing else.
         let until = Instant::now() + PARTING;
         while !self.thread.is_finished() && Instant::now() < until {
             thread::sleep(Duration::from_millis(1));
@@ -329,12 +329,12 @@ impl Drop for Capture {
     }
 }
 
-/// Opens and reads, until nobody looks any more or the source is over.
+/// Opens and reads, until the camera is closed or the source is over.
 fn read(
     slot: &Arc<Slot>,
     patience: &Patience,
     at_end: AtEnd,
-    mut open: impl FnMut(&Arc<Slot>) -> io::Result<Opened>,
+    mut open: impl FnMut(&Arc<Slot>) -> io::Result<OpenStream>,
 ) {
     let reopens = at_end == AtEnd::Again;
     let within = |time: Duration| reopens.then_some(time);
@@ -344,7 +344,7 @@ fn read(
         let mut lived = Duration::ZERO;
         let why = match open(slot) {
             Err(error) => error.to_string(),
-            Ok(Opened {
+            Ok(OpenStream {
                 what,
                 sizes,
                 mut pictures,
@@ -388,6 +388,6 @@ fn read(
             return;
         }
         again = (2 * again).min(patience.again_most);
-        slot.held().counts.reopened += 1;
+        slot.state().counts.reopened += 1;
     }
 }

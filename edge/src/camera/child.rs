@@ -1,5 +1,5 @@
 //! A child that writes pictures to its standard output, such as `rpicam-vid` or `gst-launch-1.0`.
-//! It is killed with all that it started, and reaped, when nobody needs it. Knows no pictures.
+//! It is killed with all that it started, and reaped, when it is dropped. Knows no pictures.
 
 use std::collections::VecDeque;
 use std::io::{self, BufRead, BufReader, Read};
@@ -9,14 +9,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use super::source::Program;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
 /// To end when it is asked to, before it is killed.
 const GRACE: Duration = Duration::from_millis(400);
-const GLANCE: Duration = Duration::from_millis(5);
+const POLL: Duration = Duration::from_millis(5);
 /// What is kept of a line that it writes to its standard error.
 const MOST_LINE_BYTES: u64 = 1024;
-/// So many of its last lines are kept.
+/// How many of its last lines are kept.
 const LAST_LINES: usize = 3;
 
 /// A running child.
@@ -29,17 +30,14 @@ pub(super) struct Child {
 }
 
 impl Child {
-    /// Starts the command of these words, without a shell. What it writes to its standard error goes
+    /// Starts `program`, without a shell. What it writes to its standard error goes
     /// to ours.
     ///
     /// # Errors
     /// It cannot be started.
-    pub(super) fn start(words: &[String]) -> io::Result<(Self, ChildStdout)> {
-        let (program, arguments) = words
-            .split_first()
-            .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
-        let mut process = Command::new(program)
-            .args(arguments)
+    pub(super) fn start(program: &Program) -> io::Result<(Self, ChildStdout)> {
+        let mut process = Command::new(&program.name)
+            .args(&program.arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -64,7 +62,7 @@ impl Child {
         };
         let child = Self {
             process,
-            program: program.clone(),
+            program: program.name.clone(),
             last_lines,
             listener,
             reaped: false,
@@ -81,7 +79,7 @@ impl Child {
         // Its last words may still be on their way.
         let until = Instant::now() + GRACE;
         while !self.listener.is_finished() && Instant::now() < until {
-            thread::sleep(GLANCE);
+            thread::sleep(POLL);
         }
         let last = self
             .last_lines
@@ -110,7 +108,7 @@ impl Child {
         let ended = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
         loop {
             match self.group().map(|pid| waitid(WaitId::Pid(pid), ended)) {
-                Some(Ok(None)) if Instant::now() < until => thread::sleep(GLANCE),
+                Some(Ok(None)) if Instant::now() < until => thread::sleep(POLL),
                 Some(Ok(None)) => return false,
                 _ => return true,
             }
@@ -173,11 +171,15 @@ mod tests {
     use super::*;
 
     fn start(command: &str) -> (Child, ChildStdout) {
-        Child::start(&["sh", "-c", command].map(str::to_owned)).unwrap()
+        let program = Program {
+            name: "sh".to_owned(),
+            arguments: vec!["-c".to_owned(), command.to_owned()],
+        };
+        Child::start(&program).unwrap()
     }
 
     fn alive(pid: &str) -> bool {
-        // A zombie has been killed; who reaps it is another matter.
+        // A zombie has been killed; reaping it is another matter.
         std::fs::read_to_string(format!("/proc/{pid}/stat"))
             .is_ok_and(|stat| !stat.contains(") Z "))
     }
@@ -207,14 +209,17 @@ mod tests {
         // Killed is not gone at once.
         let until = Instant::now() + Duration::from_secs(5);
         while alive(pid.trim()) && Instant::now() < until {
-            thread::sleep(GLANCE);
+            thread::sleep(POLL);
         }
         assert!(!alive(pid.trim()));
     }
 
     #[test]
     fn a_program_that_is_not_there_is_an_error() {
-        assert!(Child::start(&["/no/such/program".to_owned()]).is_err());
-        assert!(Child::start(&[]).is_err());
+        let program = Program {
+            name: "/no/such/program".to_owned(),
+            arguments: Vec::new(),
+        };
+        assert!(Child::start(&program).is_err());
     }
 }

@@ -8,12 +8,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::capture::{
-    AtEnd, Capture, Coded, Opened, Picture, Pictures, Report, Sizes, Slot, Taken,
+    AtEnd, Capture, CodedPicture, Message, OpenStream, Picture, Pictures, Report, Sizes, Slot,
 };
 use super::mjpeg::MotionJpeg;
 use super::y4m::{self, Y4m};
 use super::{CameraError, Counts, Feed, Wanted};
-use crate::picture::frame::{EXTENSIONS, MAX_FILE_BYTES};
+use crate::picture::decode::is_picture_name;
+use crate::picture::frame::MAX_FILE_BYTES;
 
 /// What holds pictures, as often as one likes.
 #[derive(Clone)]
@@ -53,17 +54,17 @@ pub(super) fn stream(mut stream: impl BufRead + 'static) -> io::Result<(Sizes, P
     ))
 }
 
-fn picture_file(path: &Path) -> Coded {
+fn picture_file(path: &Path) -> CodedPicture {
     let name = path.display().to_string();
     let mut bytes = Vec::new();
     let read =
         File::open(path).and_then(|file| file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes));
     match read {
-        Err(error) => Coded::Damaged(format!("{name}: {error}")),
+        Err(error) => CodedPicture::Damaged(format!("{name}: {error}")),
         Ok(length) if length as u64 > MAX_FILE_BYTES => {
-            Coded::Damaged(format!("{name}: larger than {} MiB", MAX_FILE_BYTES >> 20))
+            CodedPicture::Damaged(format!("{name}: larger than {} MiB", MAX_FILE_BYTES >> 20))
         }
-        Ok(_) => Coded::File(bytes, name),
+        Ok(_) => CodedPicture::File(bytes, name),
     }
 }
 
@@ -76,16 +77,12 @@ pub(super) fn feed(path: &Path, wanted: &Wanted) -> Result<Feed, CameraError> {
         path: path.to_owned(),
         source,
     };
-    let is_picture = |path: &Path| {
-        let extension = path.extension().and_then(|extension| extension.to_str());
-        extension.is_some_and(|e| EXTENSIONS.iter().any(|known| e.eq_ignore_ascii_case(known)))
-    };
     let no_pictures = |reason: String| CameraError::NoPictures {
         path: path.to_owned(),
         reason,
     };
     if !fs::metadata(path).map_err(unreadable)?.is_dir() {
-        if is_picture(path) {
+        if is_picture_name(path) {
             return play(
                 Reel::Folder([path.to_owned()].into()),
                 &path.display().to_string(),
@@ -110,7 +107,7 @@ pub(super) fn feed(path: &Path, wanted: &Wanted) -> Result<Feed, CameraError> {
     let mut paths = Vec::new();
     for entry in fs::read_dir(path).map_err(unreadable)? {
         let path = entry.map_err(unreadable)?.path();
-        if is_picture(&path) && path.is_file() {
+        if is_picture_name(&path) && path.is_file() {
             paths.push(path);
         }
     }
@@ -154,7 +151,7 @@ fn play(reel: Reel, name: &str, wanted: &Wanted) -> Result<Feed, CameraError> {
             slot.sleep(due.saturating_duration_since(Instant::now()));
             coded
         });
-        Ok(Opened {
+        Ok(OpenStream {
             what: what.clone(),
             sizes,
             pictures: Box::new(paced),
@@ -184,7 +181,7 @@ impl Rounds {
 }
 
 impl Iterator for Rounds {
-    type Item = io::Result<Coded>;
+    type Item = io::Result<CodedPicture>;
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
@@ -203,7 +200,7 @@ impl Iterator for Rounds {
     }
 }
 
-/// Files that are read when somebody asks, every picture in order.
+/// Files that are read in the caller's thread, every picture in order.
 pub(super) struct InOrder {
     opened: Option<Report>,
     /// None when they are at their end.
@@ -222,20 +219,20 @@ impl InOrder {
         }
     }
 
-    pub(super) fn take(&mut self) -> Taken {
+    pub(super) fn take(&mut self) -> Message {
         if let Some(report) = self.opened.take() {
-            return Taken::Report(report);
+            return Message::Report(report);
         }
         match self.pictures.as_mut().and_then(Iterator::next) {
             Some(Ok(coded)) => {
                 let sequence = self.counts.captured;
                 self.counts.captured += 1;
-                if let Coded::Damaged(why) = coded {
+                if let CodedPicture::Damaged(why) = coded {
                     self.counts.damaged += 1;
                     self.last_damage = Some(why);
-                    return Taken::Nothing;
+                    return Message::Nothing;
                 }
-                Taken::Picture(Picture {
+                Message::Picture(Picture {
                     sequence,
                     taken: Instant::now(),
                     coded,
@@ -243,14 +240,14 @@ impl InOrder {
             }
             Some(Err(error)) => {
                 self.pictures = None;
-                Taken::Report(Report::Lost {
+                Message::Report(Report::Lost {
                     why: error.to_string(),
                     again: None,
                 })
             }
             None => {
                 self.pictures = None;
-                Taken::Ended
+                Message::Ended
             }
         }
     }

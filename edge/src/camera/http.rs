@@ -1,12 +1,18 @@
 //! Asks a server for its motion JPEG stream and takes the pictures out of the answer: plain HTTP/1.1,
 //! whole parts by their length, others by their content. Knows no pictures.
+//!
+//! A client of its own, because the socket must be polled: a camera that goes silent is noticed within
+//! [`Patience`](super::Patience), and a closed one ends its thread at once, which clients that own their
+//! socket do not let a caller do. Heads and chunk sizes are read by `httparse`. Encryption, passwords and
+//! redirections are left to curl by `exec:`.
 
+use std::borrow::Cow;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::capture::{Coded, Opened, Patient, Pictures, Sizes, Slot};
+use super::capture::{CodedPicture, OpenStream, Patient, Pictures, Sizes, Slot};
 use super::mjpeg::MotionJpeg;
 use super::source::Address;
 use crate::picture::frame::MAX_FILE_BYTES;
@@ -14,6 +20,7 @@ use crate::picture::pool::Pool;
 
 const MOST_LINE_BYTES: u64 = 8192;
 const MOST_HEADER_LINES: usize = 64;
+const PART: &[u8] = b"HTTP/1.1 200 OK";
 /// To connect, and to take the request.
 const MOST_CONNECTING: Duration = Duration::from_secs(5);
 
@@ -21,7 +28,7 @@ const MOST_CONNECTING: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// In words: no server, another answer than a stream.
-pub(super) fn open(address: &Address, slot: &Arc<Slot>) -> io::Result<Opened> {
+pub(super) fn open(address: &Address, slot: &Arc<Slot>) -> io::Result<OpenStream> {
     let mut stream = connect(address)?;
     stream.set_write_timeout(Some(MOST_CONNECTING))?;
     // In one piece: a server may answer and hang up after its first line.
@@ -39,7 +46,7 @@ pub(super) fn open(address: &Address, slot: &Arc<Slot>) -> io::Result<Opened> {
     } else {
         head.pictures(answer)?
     };
-    Ok(Opened {
+    Ok(OpenStream {
         what: format!("{address}: {}", head.content_type),
         sizes: Sizes::Steady,
         pictures,
@@ -66,8 +73,7 @@ struct Head {
 impl Head {
     fn read(answer: &mut impl BufRead) -> io::Result<Self> {
         let status = line(answer)?.unwrap_or_default();
-        let (version, code) = status.split_once(' ').unwrap_or_default();
-        if !version.starts_with("HTTP/1.") {
+        if !status.starts_with(b"HTTP/1.") {
             return Err(invalid("the server does not speak HTTP/1".to_owned()));
         }
         let mut head = Self {
@@ -75,26 +81,27 @@ impl Head {
             chunked: false,
         };
         let mut location = None;
-        for (name, value) in headers(answer)? {
-            match name.as_str() {
-                "content-type" => head.content_type = value,
-                "transfer-encoding" => head.chunked |= value.eq_ignore_ascii_case("chunked"),
-                "location" => location = Some(value),
-                _ => {}
+        let (code, reason) = headers(answer, status, |name, value| {
+            if name.eq_ignore_ascii_case("content-type") {
+                head.content_type = value.into_owned();
+            } else if name.eq_ignore_ascii_case("transfer-encoding") {
+                head.chunked |= value.eq_ignore_ascii_case("chunked");
+            } else if name.eq_ignore_ascii_case("location") {
+                location = Some(value.into_owned());
             }
-        }
-        if code.starts_with("200") {
-            return Ok(head);
-        }
-        let way_out = match (code.get(..3), location) {
-            (Some("401"), _) => {
+        })?;
+        let way_out = match (code, location) {
+            (200, _) => return Ok(head),
+            (401, _) => {
                 "; it wants a password: exec:\"curl -sN --anyauth -u USER:PASSWORD ADDRESS\""
                     .to_owned()
             }
             (_, Some(location)) => format!("; it is at {location}"),
             _ => String::new(),
         };
-        Err(invalid(format!("the server answers {code}{way_out}")))
+        let answer = format!("{code} {reason}");
+        let answer = answer.trim_end();
+        Err(invalid(format!("the server answers {answer}{way_out}")))
     }
 
     fn pictures(&self, body: impl BufRead + 'static) -> io::Result<Pictures> {
@@ -126,25 +133,46 @@ impl Head {
     }
 }
 
-/// Names in small letters and values, up to the empty line.
-fn headers(stream: &mut impl BufRead) -> io::Result<Vec<(String, String)>> {
-    let mut headers = Vec::new();
-    loop {
+/// Reads the lines of a head after its first, `status`, up to the empty one, and gives each name and value; the code
+/// and its reason. Lines that are no header are left out: cameras write such.
+fn headers(
+    stream: &mut impl BufRead,
+    status: Vec<u8>,
+    mut give: impl FnMut(&str, Cow<str>),
+) -> io::Result<(u16, String)> {
+    let mut head = status;
+    for lines in 0.. {
+        head.extend(b"\r\n");
         let line = line(stream)?.ok_or(io::ErrorKind::UnexpectedEof)?;
         if line.is_empty() {
-            return Ok(headers);
+            break;
         }
-        if headers.len() == MOST_HEADER_LINES {
+        if lines == MOST_HEADER_LINES {
             return Err(invalid("the head goes on for ever".to_owned()));
         }
-        if let Some((name, value)) = line.split_once(':') {
-            headers.push((name.trim().to_ascii_lowercase(), value.trim().to_owned()));
-        }
+        head.extend(line);
     }
+    head.extend(b"\r\n");
+    let mut headers = [httparse::EMPTY_HEADER; MOST_HEADER_LINES];
+    let mut parsed = httparse::Response::new(&mut headers);
+    httparse::ParserConfig::default()
+        .allow_spaces_after_header_name_in_responses(true)
+        .allow_obsolete_multiline_headers_in_responses(true)
+        .ignore_invalid_headers_in_responses(true)
+        .parse_response(&mut parsed, &head)
+        .map_err(|error| invalid(format!("the head is not understood: {error}")))?;
+    for header in parsed.headers.iter() {
+        give(
+            header.name,
+            String::from_utf8_lossy(header.value.trim_ascii()),
+        );
+    }
+    let reason = parsed.reason.unwrap_or_default().to_owned();
+    Ok((parsed.code.unwrap_or_default(), reason))
 }
 
-/// A line without its end; none at the end of the stream.
-fn line(stream: &mut impl BufRead) -> io::Result<Option<String>> {
+/// A line without its end and the blanks before that; none at the end of the stream.
+fn line(stream: &mut impl BufRead) -> io::Result<Option<Vec<u8>>> {
     let mut line = Vec::new();
     stream.take(MOST_LINE_BYTES).read_until(b'\n', &mut line)?;
     if line.is_empty() {
@@ -153,7 +181,8 @@ fn line(stream: &mut impl BufRead) -> io::Result<Option<String>> {
     if line.last() != Some(&b'\n') {
         return Err(invalid("a line of the head has no end".to_owned()));
     }
-    Ok(Some(String::from_utf8_lossy(&line).trim_end().to_owned()))
+    line.truncate(line.trim_ascii_end().len());
+    Ok(Some(line))
 }
 
 fn invalid(why: String) -> io::Error {
@@ -164,7 +193,7 @@ fn invalid(why: String) -> io::Error {
 struct Multipart<R> {
     body: MotionJpeg<R>,
     boundary: Vec<u8>,
-    /// What stands before the first part is nobody's.
+    /// The first part was looked for: what stands before it belongs to no part.
     begun: bool,
     /// The line that begins a part has been read.
     at_part: bool,
@@ -185,7 +214,7 @@ impl<R: BufRead> Multipart<R> {
         }
     }
 
-    fn part(&mut self) -> io::Result<Option<Coded>> {
+    fn part(&mut self) -> io::Result<Option<CodedPicture>> {
         if !std::mem::take(&mut self.at_part) {
             let first = !std::mem::replace(&mut self.begun, true);
             match self.find_boundary()? {
@@ -201,16 +230,17 @@ impl<R: BufRead> Multipart<R> {
             }
         }
         let mut length = None;
-        for (name, value) in headers(self.body.stream())? {
-            if name == "content-length" {
-                match value.parse::<u64>() {
-                    Ok(bytes) => length = Some(bytes),
-                    Err(_) => return Ok(Some(damaged("a length that is no number"))),
-                }
+        // A part has no status line: with one before it, it is read by the same rules as an answer.
+        headers(self.body.stream(), PART.to_vec(), |name, value| {
+            if name.eq_ignore_ascii_case("content-length") {
+                length = Some(value.parse::<u64>());
             }
-        }
+        })?;
         let Some(length) = length else {
             return self.body.next_coded().transpose();
+        };
+        let Ok(length) = length else {
+            return Ok(Some(damaged("a length that is no number")));
         };
         if length > MAX_FILE_BYTES {
             return Ok(Some(damaged("a picture that is too large")));
@@ -235,7 +265,7 @@ impl<R: BufRead> Multipart<R> {
                 "a part that is no JPEG from its first byte to its last",
             )));
         }
-        Ok(Some(Coded::Jpeg(bytes)))
+        Ok(Some(CodedPicture::Jpeg(bytes)))
     }
 
     /// Reads up to and over the line that begins a part; none at the end.
@@ -265,7 +295,7 @@ impl<R: BufRead> Multipart<R> {
 struct Strays(bool);
 
 impl<R: BufRead> Iterator for Multipart<R> {
-    type Item = io::Result<Coded>;
+    type Item = io::Result<CodedPicture>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.ended {
@@ -275,8 +305,8 @@ impl<R: BufRead> Iterator for Multipart<R> {
     }
 }
 
-fn damaged(why: &str) -> Coded {
-    Coded::Damaged(why.to_owned())
+fn damaged(why: &str) -> CodedPicture {
+    CodedPicture::Damaged(why.to_owned())
 }
 
 /// A body that comes in chunks, each after a line with its length.
@@ -300,14 +330,17 @@ impl<R: BufRead> Chunked<R> {
 
     fn next_chunk(&mut self) -> io::Result<()> {
         // A line end closes the chunk before.
-        if self.begun && line(&mut self.inner)?.as_deref() != Some("") {
+        if self.begun && line(&mut self.inner)?.as_deref() != Some(b"") {
             return Err(invalid("a chunk is longer than it says".to_owned()));
         }
         self.begun = true;
-        let head = line(&mut self.inner)?.ok_or(io::ErrorKind::UnexpectedEof)?;
-        let length = head.split(';').next().unwrap_or_default().trim();
-        self.left = u64::from_str_radix(length, 16)
-            .map_err(|_| invalid("a chunk does not begin with its length".to_owned()))?;
+        let mut head = line(&mut self.inner)?.ok_or(io::ErrorKind::UnexpectedEof)?;
+        let begins = head.first().is_some_and(u8::is_ascii_hexdigit);
+        head.extend(b"\r\n");
+        self.left = match httparse::parse_chunk_size(&head) {
+            Ok(httparse::Status::Complete((_, length))) if begins => length,
+            _ => return Err(invalid("a chunk does not begin with its length".to_owned())),
+        };
         self.ended = self.left == 0;
         Ok(())
     }
@@ -331,137 +364,4 @@ impl<R: BufRead> Read for Chunked<R> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// The head's complaint, or what the pictures of an answer are: their bytes, or `damaged`.
-    fn answered(answer: &[u8]) -> Result<Vec<Vec<u8>>, String> {
-        let answer = answer.to_vec();
-        let mut answer = BufReader::new(io::Cursor::new(answer));
-        let head = Head::read(&mut answer).map_err(|error| error.to_string())?;
-        let pictures = if head.chunked {
-            head.pictures(BufReader::with_capacity(3, Chunked::new(answer)))
-        } else {
-            head.pictures(answer)
-        };
-        let pictures = pictures.map_err(|error| error.to_string())?;
-        let mut seen = Vec::new();
-        for coded in pictures {
-            match coded {
-                Ok(Coded::Jpeg(bytes)) => seen.push(bytes.to_vec()),
-                Ok(Coded::Damaged(_)) => seen.push(b"damaged".to_vec()),
-                Ok(_) => seen.push(b"another kind".to_vec()),
-                // It ends a source.
-                Err(error) => {
-                    seen.push(error.to_string().into_bytes());
-                    break;
-                }
-            }
-        }
-        Ok(seen)
-    }
-
-    fn multipart(body: &[u8]) -> Vec<Vec<u8>> {
-        let head = b"HTTP/1.0 200 OK\r\nContent-Type: multipart/x-mixed-replace;boundary=b\r\n\r\n";
-        answered(&[head, body].concat()).unwrap()
-    }
-
-    /// What frames a picture, and a tag inside to know it by.
-    fn picture(tag: u8) -> Vec<u8> {
-        vec![0xff, 0xd8, 0xff, 0xfe, 0, 3, tag, 0xff, 0xd9]
-    }
-
-    fn part(length: usize, tag: u8) -> Vec<u8> {
-        let head = format!("--b\r\nContent-Type: image/jpeg\r\nContent-Length: {length}\r\n\r\n");
-        [head.as_bytes(), &picture(tag), b"\r\n"].concat()
-    }
-
-    #[test]
-    fn parts_come_in_order_with_and_without_a_length() {
-        let without = [b"--b\r\n\r\n", &picture(2)[..], b"\r\n"].concat();
-        let body = [
-            b"preamble\r\n".to_vec(),
-            part(9, 1),
-            without,
-            part(9, 3),
-            b"--b--\r\n".to_vec(),
-        ];
-        assert_eq!(multipart(&body.concat()), [1, 2, 3].map(picture));
-    }
-
-    #[test]
-    fn a_length_that_lies_costs_its_picture_and_not_the_one_after_the_next() {
-        let damaged = b"damaged".to_vec();
-        let short = [part(5, 1), part(9, 2)].concat();
-        assert_eq!(
-            multipart(&short),
-            [damaged.clone(), damaged.clone(), picture(2)]
-        );
-        let long = [part(15, 1), part(9, 2), part(9, 3)].concat();
-        let seen = multipart(&long);
-        assert_eq!(seen.last(), Some(&picture(3)));
-        assert!(!seen.contains(&picture(1)));
-        let cut = [part(9, 1), part(900, 2)].concat();
-        assert_eq!(multipart(&cut), [picture(1), damaged.clone()]);
-        let huge = [part(usize::MAX, 1), part(9, 2)].concat();
-        assert_eq!(multipart(&huge), [damaged.clone(), damaged, picture(2)]);
-    }
-
-    #[test]
-    fn a_boundary_may_be_quoted_or_carry_its_dashes() {
-        for name in ["b", "\"b\"", "--b"] {
-            let head =
-                format!("HTTP/1.1 200 OK\r\ncontent-TYPE: Multipart/x; Boundary={name}\r\n\r\n");
-            assert_eq!(
-                answered(&[head.as_bytes(), &part(9, 1)].concat()).unwrap(),
-                [picture(1)]
-            );
-        }
-    }
-
-    #[test]
-    fn chunks_are_put_together() {
-        let head =
-            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Type: image/jpeg\r\n\r\n";
-        let (one, two) = (picture(1), picture(2));
-        let body = [
-            b"4\r\n",
-            &one[..4],
-            b"\r\n5;x\r\n",
-            &one[4..],
-            b"\r\n9\r\n",
-            &two,
-            b"\r\n0\r\n\r\n",
-        ];
-        assert_eq!(
-            answered(&[head, &body.concat()[..]].concat()).unwrap(),
-            [one, two]
-        );
-        let broken = answered(&[&head[..], b"9\r\n", &picture(1), b"xx\r\n"].concat()).unwrap();
-        assert_eq!(broken.len(), 2);
-        assert_eq!(broken[0], picture(1));
-        assert!(String::from_utf8_lossy(&broken[1]).contains("chunk"));
-    }
-
-    #[test]
-    fn an_answer_that_is_no_stream_is_an_error_with_a_way_out() {
-        let refused = |answer: &[u8]| answered(answer).unwrap_err();
-        assert!(refused(b"").contains("does not speak HTTP"));
-        assert!(refused(b"SSH-2.0\r\n").contains("does not speak HTTP"));
-        assert!(refused(b"HTTP/1.1 401 No\r\n\r\n").contains("curl"));
-        assert!(
-            refused(b"HTTP/1.1 302 Found\r\nLocation: http://b/\r\n\r\n")
-                .ends_with("it is at http://b/")
-        );
-        assert!(
-            refused(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n").contains("text/html")
-        );
-        assert!(
-            refused(b"HTTP/1.1 200 OK\r\nContent-Type: multipart/x\r\n\r\n")
-                .contains("no boundary")
-        );
-        assert!(refused(b"HTTP/1.1 200 OK\r\nA: b").contains("no end"));
-        let endless = [&b"HTTP/1.1 200 OK\r\n"[..], &b"a: b\r\n".repeat(1000)].concat();
-        assert!(refused(&endless).contains("for ever"));
-    }
-}
+mod tests;

@@ -5,7 +5,7 @@ use std::io::{self, BufRead};
 use std::sync::Arc;
 
 use super::CameraError;
-use super::capture::Coded;
+use super::capture::CodedPicture;
 use crate::picture::frame::{Frame, MAX_FILE_BYTES};
 use crate::picture::pool::Pool;
 
@@ -43,15 +43,15 @@ impl<R: BufRead> MotionJpeg<R> {
     }
 
     /// The next picture, undecoded.
-    pub(super) fn next_coded(&mut self) -> Option<io::Result<Coded>> {
+    pub(super) fn next_coded(&mut self) -> Option<io::Result<CodedPicture>> {
         match self.next_picture() {
             Ok(Some(bytes)) if bytes.len() as u64 > MAX_FILE_BYTES => {
                 let most = MAX_FILE_BYTES >> 20;
-                Some(Ok(Coded::Damaged(format!(
+                Some(Ok(CodedPicture::Damaged(format!(
                     "a picture of more than {most} MiB"
                 ))))
             }
-            Ok(Some(bytes)) => Some(Ok(Coded::Jpeg(bytes))),
+            Ok(Some(bytes)) => Some(Ok(CodedPicture::Jpeg(bytes))),
             Ok(None) => None,
             Err(error) => Some(Err(error)),
         }

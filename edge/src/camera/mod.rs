@@ -2,8 +2,8 @@
 //! good [`Frame`] or says what is wrong with it. Knows bytes, pictures and time: nothing of what they show.
 //!
 //! A live source (a camera, a stream, a child, a server, or files with a rate) is read on a thread of
-//! its own, which keeps only the newest picture: capture never waits for whoever looks. Decoding and
-//! judging happen in [`Camera::newest`], on the caller's thread, so a picture that nobody looks at costs
+//! its own, which keeps only the newest picture: capture never waits for the reader. Decoding and
+//! judging happen in [`Camera::newest`], on the caller's thread, so a picture that is not asked for costs
 //! no decoding. A source that breaks, ends or goes silent is opened again, ever less eagerly. Files
 //! without a rate are read in the caller's thread, every picture in order: the same files give the same
 //! frames.
@@ -16,13 +16,15 @@
 mod capture;
 mod child;
 #[cfg(test)]
+#[path = "tests/faults.rs"]
 mod faults;
 mod files;
 mod http;
+mod judge;
 mod mjpeg;
+pub(crate) mod nodes;
 mod raw;
 mod source;
-mod steady;
 #[cfg(feature = "v4l2")]
 pub mod v4l2;
 mod y4m;
@@ -37,10 +39,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use capture::{
-    AtEnd, Capture, Coded, Opened, Patient, Picture, Pictures, Report, Sizes, Slot, Taken,
+    AtEnd, Capture, CodedPicture, Message, OpenStream, Patient, Picture, Pictures, Report, Sizes,
+    Slot,
 };
 use child::Child;
-use steady::{Judge, Verdict};
+use judge::{Judge, Verdict};
 use y4m::Y4m;
 
 use crate::picture::frame::{Frame, FrameError};
@@ -48,7 +51,7 @@ use crate::picture::pool::Pool;
 
 pub use mjpeg::MotionJpeg;
 pub use raw::{Layout, Raw};
-pub use source::{Address, Source, SourceError};
+pub use source::{Address, Program, Source, SourceError};
 
 /// What is asked of a source.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -56,11 +59,11 @@ pub struct Wanted {
     /// Width and height in pixels: for a V4L2 camera, which may answer with another size.
     pub size: Option<(usize, usize)>,
     /// Frames a second, above 0: asked of a V4L2 camera; files are then played at this rate, and
-    /// dropped like a camera's where nobody keeps up.
+    /// dropped like a camera's where the reader is slower.
     pub fps: Option<f64>,
     /// Files begin again when they end.
     pub looped: bool,
-    /// Frames in grey: decoding is faster where nobody needs colour. A grey source is grey anyway.
+    /// Frames in grey: decoding is faster without colour. A grey source is grey anyway.
     pub grey: bool,
     /// When to lose patience.
     pub patience: Patience,
@@ -101,7 +104,7 @@ impl Default for Patience {
 
 /// What a camera answers.
 #[derive(Clone, Debug)]
-pub enum Seen {
+pub enum Glance {
     /// A good frame, the newest there is; of files without a rate the next one.
     Frame(Shot),
     /// The camera's state changed; it comes before the frame that changed it.
@@ -125,8 +128,8 @@ pub struct Shot {
     pub decoding: Duration,
 }
 
-/// How a camera is. Frames come while it is live, frozen or black: a screen may show them, and
-/// nobody should decide or learn from a frozen or black one.
+/// How a camera is. Frames come while it is live, frozen or black: a screen may show them; a frozen
+/// or black one is nothing to decide or learn from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CameraState {
     /// Asked for, and nothing came of it yet.
@@ -257,12 +260,12 @@ pub fn open(source: &Source, wanted: &Wanted) -> Result<Camera, CameraError> {
             let input = io::stdin().as_fd().try_clone_to_owned().map_err(broken)?;
             Feed::Live(standard_input(input.into(), y4m, patience).map_err(broken)?)
         }
-        Source::Exec(words) => {
-            let first = Child::start(words).map_err(|source| CameraError::NotStarted {
-                command: words[0].clone(),
+        Source::Exec(program) => {
+            let first = Child::start(program).map_err(|source| CameraError::NotStarted {
+                command: program.name.clone(),
                 source,
             })?;
-            Feed::Live(child_output(words.clone(), first, patience).map_err(broken)?)
+            Feed::Live(child_output(program.clone(), first, patience).map_err(broken)?)
         }
         Source::Http(address) => {
             let address = address.clone();
@@ -292,7 +295,7 @@ fn standard_input(input: File, y4m: bool, patience: &Patience) -> io::Result<Cap
             let pictures = std::iter::from_fn(move || pictures.next_coded());
             (Sizes::Steady, Box::new(pictures))
         };
-        Ok(Opened {
+        Ok(OpenStream {
             what: "standard input".to_owned(),
             sizes,
             pictures,
@@ -301,7 +304,7 @@ fn standard_input(input: File, y4m: bool, patience: &Patience) -> io::Result<Cap
 }
 
 fn child_output(
-    words: Vec<String>,
+    program: Program,
     first: (Child, ChildStdout),
     patience: &Patience,
 ) -> io::Result<Capture> {
@@ -309,15 +312,15 @@ fn child_output(
     Capture::start(patience, AtEnd::Again, move |slot| {
         let (mut child, output) = match first.take() {
             Some(running) => running,
-            None => Child::start(&words)?,
+            None => Child::start(&program)?,
         };
         let stream = BufReader::with_capacity(1 << 16, Patient::new(output, slot));
         let (sizes, mut pictures) = match files::stream(stream) {
             Ok(opened) => opened,
             Err(error) => return Err(with_last_words(error, &mut child)),
         };
-        Ok(Opened {
-            what: words.join(" "),
+        Ok(OpenStream {
+            what: program.words().collect::<Vec<_>>().join(" "),
             sizes,
             pictures: Box::new(std::iter::from_fn(move || match pictures.next() {
                 None => Some(Err(child.end())),
@@ -329,7 +332,7 @@ fn child_output(
 }
 
 fn with_last_words(error: io::Error, child: &mut Child) -> io::Error {
-    // Nobody looks any more: no need to hear it out.
+    // The camera is closed: its last words are not waited for.
     if error.kind() == io::ErrorKind::BrokenPipe {
         return error;
     }
@@ -358,8 +361,8 @@ pub struct Camera {
     last_damage: Option<String>,
 }
 
-/// So often a camera that is waited for looks whether it has stalled.
-const GLANCE: Duration = Duration::from_millis(50);
+/// How often a camera that is waited for looks whether it has stalled.
+const POLL: Duration = Duration::from_millis(50);
 
 impl Camera {
     /// Only what is `live` may stall, freeze or go black.
@@ -409,22 +412,22 @@ impl Camera {
 
     /// The newest good frame that was not handed out yet; of files without a rate the next. Waits up
     /// to `wait` for it, or for a change of state, which it tells first.
-    pub fn newest(&mut self, wait: Duration) -> Seen {
+    pub fn newest(&mut self, wait: Duration) -> Glance {
         let until = Instant::now() + wait;
         loop {
             if let Some(shot) = self.ready.pop_front() {
                 self.shown += 1;
-                return Seen::Frame(shot);
+                return Glance::Frame(shot);
             }
             let left = until.saturating_duration_since(Instant::now());
-            let taken = match &mut self.feed {
-                Feed::Live(capture) => capture.take(left.min(GLANCE)),
+            let message = match &mut self.feed {
+                Feed::Live(capture) => capture.take(left.min(POLL)),
                 Feed::InOrder(files) => files.take(),
             };
             let now = Instant::now();
-            let verdict = match taken {
-                Taken::Report(report) => return Seen::State(self.report(report, now)),
-                Taken::Picture(picture) => {
+            let verdict = match message {
+                Message::Report(report) => return Glance::State(self.report(report, now)),
+                Message::Picture(picture) => {
                     match decode(&picture, &self.name, self.grey, &mut self.frames) {
                         Ok(shot) => self.judge.whole(shot, now),
                         Err(error) => {
@@ -433,41 +436,41 @@ impl Camera {
                         }
                     }
                 }
-                Taken::Nothing => Verdict::default(),
-                Taken::Ended => {
+                Message::Nothing => Verdict::default(),
+                Message::Ended => {
                     let verdict = self.judge.ended(now);
                     if verdict.show.is_none() {
-                        self.follow(verdict);
-                        return Seen::Ended;
+                        self.apply(verdict);
+                        return Glance::Ended;
                     }
                     verdict
                 }
             };
             let turned = verdict.state.clone();
-            self.follow(verdict);
+            self.apply(verdict);
             if let Some(state) = turned.or_else(|| self.idle(now)) {
-                return Seen::State(state);
+                return Glance::State(state);
             }
             if self.ready.is_empty() && now >= until {
-                return Seen::Nothing;
+                return Glance::Nothing;
             }
         }
     }
 
     fn report(&mut self, report: Report, now: Instant) -> CameraState {
-        let held = match report {
+        let waiting = match report {
             Report::Opened { what, sizes } => self.judge.opened(what, sizes, now),
             Report::Lost { why, again } => self.judge.lost(CameraState::Lost { why, again }, now),
         };
-        self.dropped += held;
+        self.dropped += waiting;
         self.judge.state().clone()
     }
 
-    fn follow(&mut self, verdict: Verdict) {
+    fn apply(&mut self, verdict: Verdict) {
         for why in verdict.refused {
             self.refuse(why);
         }
-        self.ready.extend(verdict.held);
+        self.ready.extend(verdict.confirmed);
         self.ready.extend(verdict.show);
         if matches!(self.feed, Feed::Live(_)) && self.ready.len() > 1 {
             self.dropped += self.ready.len() as u64 - 1;
@@ -511,11 +514,11 @@ fn decode(
 ) -> Result<Shot, FrameError> {
     let started = Instant::now();
     let (frame, read) = match &picture.coded {
-        Coded::Jpeg(bytes) => {
+        CodedPicture::Jpeg(bytes) => {
             let name = format_args!("{name}, picture {}", picture.sequence);
             frames.fill(|frame| frame.read_jpeg(bytes, name, grey))
         }
-        Coded::File(bytes, name) => {
+        CodedPicture::File(bytes, name) => {
             let frame = Frame::decode(bytes, name)?;
             let frame = if grey {
                 frame.to_grey().into_owned()
@@ -524,8 +527,8 @@ fn decode(
             };
             (Arc::new(frame), Ok(()))
         }
-        Coded::Raw(raw) => frames.fill(|frame| raw.read_into(frame, grey)),
-        Coded::Damaged(why) => {
+        CodedPicture::Raw(raw) => frames.fill(|frame| raw.read_into(frame, grey)),
+        CodedPicture::Damaged(why) => {
             return Err(FrameError::Undecodable {
                 name: name.to_owned(),
                 reason: why.clone(),

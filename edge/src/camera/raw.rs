@@ -35,7 +35,7 @@ pub enum Layout {
     Yuyv,
     /// A plane of Y, then one of U V for every 2x2 pixels.
     Nv12,
-    /// Planes of Y, U and V; U and V share a sample between so many pixels (across, down).
+    /// Planes of Y, U and V; U and V share a sample between this many pixels (across, down).
     Planes(usize, usize),
 }
 
@@ -52,7 +52,7 @@ impl Layout {
     /// Bytes of a picture.
     pub(super) fn bytes(self, width: usize, height: usize, stride: usize) -> usize {
         let first = match self {
-            // Nobody has to fill up the last row.
+            // The last row need not be filled up.
             Self::Grey | Self::Rgb | Self::Bgr | Self::Yuyv => {
                 stride * (height - 1) + self.row(width)
             }

@@ -15,13 +15,29 @@ pub enum Source {
     MjpegStdin,
     /// `y4m:-`: YUV4MPEG2 on standard input.
     Y4mStdin,
-    /// `exec:COMMAND`: a child that writes motion JPEG or YUV4MPEG2 to its standard output; the
-    /// command's words, at least one.
-    Exec(Vec<String>),
+    /// `exec:COMMAND`: a child that writes motion JPEG or YUV4MPEG2 to its standard output.
+    Exec(Program),
     /// `http://HOST[:PORT]/PATH`: a motion JPEG stream.
     Http(Address),
     /// A folder of pictures, a clip file (motion JPEG or YUV4MPEG2) or a picture.
     Files(PathBuf),
+}
+
+/// A program to start, without a shell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Program {
+    /// Its path, or a name that is looked for on the path.
+    pub name: String,
+    /// What it is given.
+    pub arguments: Vec<String>,
+}
+
+impl Program {
+    /// The name and the arguments.
+    pub fn words(&self) -> impl Iterator<Item = &str> {
+        let arguments = self.arguments.iter().map(String::as_str);
+        std::iter::once(self.name.as_str()).chain(arguments)
+    }
 }
 
 /// Where an HTTP server is and what is asked of it.
@@ -153,10 +169,12 @@ fn exec(command: &str) -> Result<Source, SourceError> {
         reason,
     };
     let words = shell_words::split(command).map_err(|error| no_command(error.to_string()))?;
-    if words.first().is_none_or(String::is_empty) {
+    let mut words = words.into_iter();
+    let Some(name) = words.next().filter(|name| !name.is_empty()) else {
         return Err(no_command("it is empty".to_owned()));
-    }
-    Ok(Source::Exec(words))
+    };
+    let arguments = words.collect();
+    Ok(Source::Exec(Program { name, arguments }))
 }
 
 fn http(text: &str, rest: &str) -> Result<Address, SourceError> {
@@ -266,7 +284,7 @@ impl fmt::Display for Source {
             Self::V4l2(Some(device)) => write!(f, "v4l2:{}", device.display()),
             Self::MjpegStdin => write!(f, "mjpeg:-"),
             Self::Y4mStdin => write!(f, "y4m:-"),
-            Self::Exec(words) => write!(f, "exec:{}", shell_words::join(words)),
+            Self::Exec(program) => write!(f, "exec:{}", shell_words::join(program.words())),
             Self::Http(address) => write!(f, "{address}"),
             Self::Files(path) => write!(f, "{}", path.display()),
         }
@@ -327,10 +345,14 @@ mod tests {
 
     #[test]
     fn a_command_is_split_as_a_shell_would_without_one() {
-        let words = ["sh", "-c", "cat a; $(b)", "c d"]
-            .map(str::to_owned)
-            .to_vec();
-        assert_eq!(read("exec:sh -c 'cat a; $(b)' c\\ d"), Source::Exec(words));
+        let program = Program {
+            name: "sh".to_owned(),
+            arguments: ["-c", "cat a; $(b)", "c d"].map(str::to_owned).to_vec(),
+        };
+        assert_eq!(
+            read("exec:sh -c 'cat a; $(b)' c\\ d"),
+            Source::Exec(program)
+        );
         assert!(refused("exec:").contains("it is empty"));
         assert!(refused("exec:  ").contains("it is empty"));
         assert!(refused("exec:a 'b").contains("quote words"));

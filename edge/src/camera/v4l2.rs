@@ -31,16 +31,17 @@ use v4l::video::capture::Parameters;
 use v4l::{Device, Format, FourCC, Fraction};
 
 use super::Wanted;
-use super::capture::{AtEnd, Capture, Coded, Opened, Sizes, Slot, readable};
+use super::capture::{AtEnd, Capture, CodedPicture, OpenStream, Sizes, Slot, readable};
+use super::nodes::{LISTED, listed};
 use super::raw::{Layout, Raw};
 use crate::picture::jpeg;
 
-/// What is asked for where nobody says otherwise: enough for a mark, cheap to look at.
+/// What is asked for where the options say nothing else: enough for a mark, cheap to look at.
 const SIZE: (usize, usize) = (640, 480);
 const FPS: f64 = 30.0;
-/// So many ways to run a camera are tried.
+/// How many ways to run a camera are tried.
 const MOST_TRIES: usize = 8;
-const GLANCE: Duration = Duration::from_millis(50);
+const POLL: Duration = Duration::from_millis(50);
 
 /// A V4L2 device that gives pictures.
 #[derive(Clone, Debug)]
@@ -85,24 +86,9 @@ pub fn ask(device: &Path) -> io::Result<Found> {
 
 /// The devices there are, by number.
 pub fn devices() -> Vec<PathBuf> {
-    let entries = std::fs::read_dir("/sys/class/video4linux")
-        .into_iter()
-        .flatten()
-        .flatten();
-    let mut numbers: Vec<u32> = entries
-        .filter_map(|entry| {
-            entry
-                .file_name()
-                .to_str()?
-                .strip_prefix("video")?
-                .parse()
-                .ok()
-        })
-        .collect();
-    numbers.sort_unstable();
+    let numbers = listed(Path::new(LISTED)).into_iter();
     numbers
-        .iter()
-        .map(|number| PathBuf::from(format!("/dev/video{number}")))
+        .map(|(number, _)| PathBuf::from(format!("/dev/video{number}")))
         .collect()
 }
 
@@ -248,7 +234,7 @@ fn by_preference(mut modes: Vec<Mode>, size: (usize, usize), fps: f64) -> Vec<Mo
     modes
 }
 
-fn open(device: &Path, wanted: &Wanted, slot: &Arc<Slot>) -> io::Result<Opened> {
+fn open(device: &Path, wanted: &Wanted, slot: &Arc<Slot>) -> io::Result<OpenStream> {
     let number = device
         .to_str()
         .and_then(|device| device.strip_prefix("/dev/video")?.parse().ok())
@@ -296,7 +282,7 @@ fn open(device: &Path, wanted: &Wanted, slot: &Arc<Slot>) -> io::Result<Opened> 
                 }
                 // A handle that reads nothing: it is only asked whether there is something.
                 let bell = File::open(device)?;
-                return Ok(Opened {
+                return Ok(OpenStream {
                     what,
                     sizes: Sizes::Announced(width, height),
                     pictures: Box::new(Buffers {
@@ -316,8 +302,8 @@ fn open(device: &Path, wanted: &Wanted, slot: &Arc<Slot>) -> io::Result<Opened> 
     Err(last)
 }
 
-/// Sets a mode whatever the state before was; bytes from a row to the next one. Whoever sets a mode of
-/// a USB camera has it until he closes it: so it is closed here, and the mode stays.
+/// Sets a mode whatever the state before was; bytes from a row to the next one. A USB camera
+/// belongs to the handle that sets its mode until that is closed: so it is closed here, and the mode stays.
 fn settle(device: &Path, mode: Mode) -> io::Result<usize> {
     let handle = Device::with_path(device)?;
     let code = code_of(mode.format);
@@ -347,14 +333,14 @@ fn settle(device: &Path, mode: Mode) -> io::Result<usize> {
 fn await_picture(device: &Path, slot: &Slot) -> io::Result<()> {
     let handle = Device::with_path(device)?;
     let mut stream = Stream::new(&handle, Type::VideoCapture)?;
-    stream.set_timeout(GLANCE);
+    stream.set_timeout(POLL);
     match stream.next() {
         Ok(_) => return Ok(()),
         Err(error) if error.kind() == io::ErrorKind::TimedOut => {}
         Err(error) => return Err(error),
     }
     let ready = PollFlags::IN.bits() as i16;
-    while stream.handle().poll(ready, GLANCE.as_millis() as i32)? == 0 {
+    while stream.handle().poll(ready, POLL.as_millis() as i32)? == 0 {
         slot.go_on()?;
     }
     Ok(())
@@ -374,7 +360,7 @@ fn start(number: u32, mode: Mode) -> io::Result<Camera> {
 fn quietly<T>(what: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
     catch_unwind(AssertUnwindSafe(what)).unwrap_or_else(|_| {
         Err(io::Error::other(
-            "the camera's driver gave what nobody expects",
+            "the camera's driver gave something unexpected",
         ))
     })
 }
@@ -386,15 +372,15 @@ struct Buffers {
     slot: Arc<Slot>,
     mode: Mode,
     stride: usize,
-    /// nokhwa makes the camera run when it is asked for the first picture: until then nobody can ask for it.
+    /// nokhwa makes the camera run when it is asked for the first picture: until then there is nothing to poll.
     begun: bool,
     /// What every buffer held when it came last, by its place in memory.
     before: HashMap<usize, Vec<u8>>,
 }
 
 impl Buffers {
-    fn picture(&mut self) -> io::Result<Coded> {
-        while std::mem::replace(&mut self.begun, true) && !readable(&self.bell, GLANCE)? {
+    fn picture(&mut self) -> io::Result<CodedPicture> {
+        while std::mem::replace(&mut self.begun, true) && !readable(&self.bell, POLL)? {
             self.slot.go_on()?;
         }
         let camera = self.camera.as_mut().ok_or(io::ErrorKind::NotConnected)?;
@@ -417,7 +403,7 @@ impl Buffers {
             }
         };
         let (width, height) = (self.mode.size.0 as usize, self.mode.size.1 as usize);
-        Ok(Coded::Raw(Raw {
+        Ok(CodedPicture::Raw(Raw {
             layout,
             width,
             height,
@@ -429,7 +415,7 @@ impl Buffers {
 }
 
 impl Iterator for Buffers {
-    type Item = io::Result<Coded>;
+    type Item = io::Result<CodedPicture>;
 
     fn next(&mut self) -> Option<Self::Item> {
         Some(self.picture())
@@ -447,17 +433,19 @@ impl Drop for Buffers {
 }
 
 /// The JPEG that a buffer begins with, unless it may end in what the buffer held before.
-fn new_jpeg(bytes: &[u8], before: Option<&Vec<u8>>) -> Coded {
+fn new_jpeg(bytes: &[u8], before: Option<&Vec<u8>>) -> CodedPicture {
     let outline = match jpeg::outline(bytes) {
         Ok(outline) => outline,
-        Err(flaw) => return Coded::Damaged(flaw.to_string()),
+        Err(flaw) => return CodedPicture::Damaged(flaw.to_string()),
     };
     let end = outline.bytes;
     let old_end = before.and_then(|before| before.get(..end));
     if old_end.is_some_and(|old| old.ends_with(&[0xff, 0xd9]) && *old != bytes[..end]) {
-        return Coded::Damaged("it ends where the one before it did, so it may be cut".to_owned());
+        return CodedPicture::Damaged(
+            "it ends where the one before it did, so it may be cut".to_owned(),
+        );
     }
-    Coded::Jpeg(Arc::new(bytes[..end].to_vec()))
+    CodedPicture::Jpeg(Arc::new(bytes[..end].to_vec()))
 }
 
 #[cfg(test)]
@@ -499,20 +487,29 @@ mod tests {
     #[test]
     fn a_jpeg_that_may_end_in_an_older_one_is_refused() {
         let mut buffer = [ONE, &[0; 100]].concat();
-        assert!(matches!(new_jpeg(&buffer, None), Coded::Jpeg(bytes) if **bytes == *ONE));
+        assert!(matches!(new_jpeg(&buffer, None), CodedPicture::Jpeg(bytes) if **bytes == *ONE));
         // The same picture again may be cut or not: it is the same.
         assert!(matches!(
             new_jpeg(&buffer, Some(&buffer.clone())),
-            Coded::Jpeg(_)
+            CodedPicture::Jpeg(_)
         ));
         let old = buffer.clone();
         let middle = ONE.len() / 2;
         buffer[20] ^= 1;
-        assert!(matches!(new_jpeg(&buffer, Some(&old)), Coded::Damaged(_)));
+        assert!(matches!(
+            new_jpeg(&buffer, Some(&old)),
+            CodedPicture::Damaged(_)
+        ));
         let mut shorter = old.clone();
         shorter[ONE.len() - 1] = 0;
-        assert!(matches!(new_jpeg(&old, Some(&shorter)), Coded::Jpeg(_)));
+        assert!(matches!(
+            new_jpeg(&old, Some(&shorter)),
+            CodedPicture::Jpeg(_)
+        ));
         buffer[middle..].fill(0);
-        assert!(matches!(new_jpeg(&buffer, Some(&old)), Coded::Damaged(_)));
+        assert!(matches!(
+            new_jpeg(&buffer, Some(&old)),
+            CodedPicture::Damaged(_)
+        ));
     }
 }

@@ -4,7 +4,7 @@
 
 use std::io::{self, BufRead, Read};
 
-use super::capture::Coded;
+use super::capture::CodedPicture;
 use super::raw::{Layout, Raw};
 use crate::picture::frame::MAX_PIXELS;
 use crate::picture::pool::Pool;
@@ -85,7 +85,7 @@ impl<R: BufRead> Y4m<R> {
         (self.width, self.height)
     }
 
-    fn picture(&mut self) -> io::Result<Option<Coded>> {
+    fn picture(&mut self) -> io::Result<Option<CodedPicture>> {
         let Some(header) = next_line(&mut self.stream, &mut self.line)? else {
             return Ok(None);
         };
@@ -106,9 +106,11 @@ impl<R: BufRead> Y4m<R> {
         if bytes.len() < size {
             self.ended = true;
             let count = self.count;
-            return Ok(Some(Coded::Damaged(format!("picture {count} is cut off"))));
+            return Ok(Some(CodedPicture::Damaged(format!(
+                "picture {count} is cut off"
+            ))));
         }
-        Ok(Some(Coded::Raw(Raw {
+        Ok(Some(CodedPicture::Raw(Raw {
             layout: self.layout,
             width: self.width,
             height: self.height,
@@ -120,7 +122,7 @@ impl<R: BufRead> Y4m<R> {
 }
 
 impl<R: BufRead> Iterator for Y4m<R> {
-    type Item = io::Result<Coded>;
+    type Item = io::Result<CodedPicture>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.ended {
@@ -183,8 +185,8 @@ mod tests {
         Y4m::new(stream)
             .unwrap()
             .map(|coded| match coded {
-                Ok(Coded::Raw(raw)) => Ok(raw.to_frame(true).unwrap().pixels().to_vec()),
-                Ok(Coded::Damaged(_)) => Err("damaged".to_owned()),
+                Ok(CodedPicture::Raw(raw)) => Ok(raw.to_frame(true).unwrap().pixels().to_vec()),
+                Ok(CodedPicture::Damaged(_)) => Err("damaged".to_owned()),
                 Ok(_) => Err("another kind".to_owned()),
                 Err(error) => Err(error.to_string()),
             })

@@ -3,16 +3,22 @@
 
 use std::fs;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 
 use serde_json::json;
 
 use crate::camera::MotionJpeg;
-use crate::control::{Command, Request};
+use crate::cli::Failure;
+use crate::cli::open::Common;
+use crate::clip::{CLIP, NAMES, SHOWN};
+use crate::device::Device;
+use crate::device::command::{Command, Request};
 use crate::device::config::Config;
-use crate::device::live::{Live, Threshold};
+use crate::device::live::{Input, Live};
+use crate::device::threshold::Threshold;
 use crate::event::{self, Event, Health, Stages};
 use crate::gallery::decide::Decision;
 use crate::gallery::store::Store;
@@ -20,22 +26,6 @@ use crate::model::Model;
 use crate::picture::frame::Frame;
 use crate::screen::overlay::Canvas;
 use crate::whole;
-
-/// 320 x 240 motion JPEG, drawn by `onelook demo-clip`: every frame another hand's drawing.
-pub const CLIP: &[u8] = include_bytes!("../../demo/clip.mjpeg");
-/// What the clip shows, in turn: (sign, frames).
-pub const SHOWN: [(usize, usize); 8] = [
-    (0, 1),
-    (1, 1),
-    (0, 4),
-    (1, 4),
-    (2, 4),
-    (1, 3),
-    (0, 3),
-    (2, 2),
-];
-/// What the signs are enrolled as, when they are first seen; the last sign never is.
-pub const NAMES: [&str; 2] = ["alpha", "beta"];
 
 /// Every frame shows another drawing: so each decides, and is learned, by itself.
 const EACH_BY_ITSELF: &str = "\
@@ -60,12 +50,31 @@ pub struct Tally {
     pub unknown: usize,
 }
 
+/// The verb: annotated pictures go into `folder`, or into a new one among the temporary files.
+pub(super) fn run(
+    folder: Option<PathBuf>,
+    common: &Common,
+    out: &mut dyn Write,
+) -> Result<ExitCode, Failure> {
+    let folder = match folder {
+        Some(folder) => folder,
+        None => tempfile::Builder::new()
+            .prefix("onelook-demo-")
+            .tempdir()?
+            .keep(),
+    };
+    let model = common.load_model()?;
+    let threshold = common.threshold(&model)?.over(&model, NAMES.len() as f64)?;
+    play(&model, threshold, &folder, common.json, out)?;
+    Ok(ExitCode::SUCCESS)
+}
+
 /// Plays the clip through `model`, unknown below `threshold` (on p, 0 to 1); annotated pictures go
 /// into `folder`, a line a frame to `out`, which is a JSON object where `as_json`.
 ///
 /// # Errors
 /// In words: a picture or a line cannot be written, or a sign cannot be learned.
-pub fn run(
+pub fn play(
     model: &Model,
     threshold: f32,
     folder: &Path,
@@ -74,13 +83,14 @@ pub fn run(
 ) -> Result<Tally, Box<dyn std::error::Error>> {
     fs::create_dir_all(folder).map_err(|error| format!("{folder:?}: {error}"))?;
     let away = tempfile::tempdir()?;
-    let mut live = Live::open(
+    let config = Config::over_shipped(EACH_BY_ITSELF)?;
+    let device = Device::open(
         model.clone(),
         Store::at(away.path().join("gallery")),
-        Config::over_shipped(EACH_BY_ITSELF)?,
         Threshold::Fixed(threshold),
-        None,
+        config.quality.enroll,
     )?;
+    let mut live = Live::new(device, config, None)?;
     let mut tally = Tally::default();
     let mut times: Vec<Stages> = Vec::new();
     if !as_json {
@@ -110,25 +120,29 @@ pub fn run(
                 name: name.map(str::to_owned),
                 even_if_alike: false,
             };
-            live.obey(Request::unanswered(enroll), &Health::default());
+            live.obey(Request::unanswered(enroll), &Health::default(), started);
         }
-        let seen = live.see(&frame, started.elapsed())?;
+        let input = Input::Frame {
+            frame: &frame,
+            decode: started.elapsed(),
+        };
+        let found = live.turn(input, Instant::now())?.unwrap_or_default();
         let drawn = Instant::now();
-        let taken = live.just_taken(drawn).filter(|_| is_first);
-        let (sight, decision) = if let Some((_, sight)) = taken {
+        let learned = live.just_learned(drawn).filter(|_| is_first);
+        let (sight, decision) = if let Some((_, sight)) = learned {
             let decision = sight.label.clone();
             (sight, decision)
         } else if is_first {
             return Err(why_not(live.events()).into());
         } else {
-            tally.count(name, seen.decision.as_ref());
-            (live.sight(&seen), said(seen.decision.as_ref()))
+            tally.count(name, found.decision.as_ref());
+            (live.sight(&found), said(found.decision.as_ref()))
         };
         let p = sight.p.map(|(p, _)| p);
         let picture = Canvas::showing(&frame, &sight).into_frame();
         let stages = Stages {
             draw: drawn.elapsed().as_secs_f64() * 1e3,
-            ..seen.stages
+            ..found.stages
         };
         if as_json {
             let line = json!({

@@ -3,17 +3,22 @@
 
 use std::fmt;
 use std::fs::{self, File};
-use std::io;
-use std::path::{Path, PathBuf};
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::ExitCode;
 
 use serde::Serialize;
+use serde_json::json;
 
+use crate::camera::nodes;
+use crate::cli::NEEDS_ATTENTION;
+use crate::cli::open::Common;
 use crate::gallery::store::Store;
-use crate::model::{Model, ModelError};
+use crate::kernel::{self, Isa};
+use crate::model::{self, Model, ModelError};
 
 /// Below this much room at the gallery's place enrolling will fail before long.
 const LITTLE_ROOM_BYTES: u64 = 64 << 20;
-const CAMERAS: &str = "/sys/class/video4linux";
 
 /// One thing that was looked at.
 #[derive(Clone, Debug, Serialize)]
@@ -68,9 +73,14 @@ pub fn examine(
     gallery: &Path,
 ) -> Vec<Finding> {
     let mut findings = vec![program(), processor()];
-    findings.extend(cameras(Path::new(CAMERAS), Path::new("/dev")));
+    findings.extend(cameras(Path::new(nodes::LISTED), Path::new("/dev")));
     findings.push(match model {
         Ok(model) => well_model(model, model_bytes),
+        Err(ModelError::Kernel(refusal)) => Finding::ill(
+            "model",
+            refusal.to_string(),
+            "no model opens before that is mended",
+        ),
         Err(error) => Finding::ill(
             "model",
             error.to_string(),
@@ -98,51 +108,23 @@ fn program() -> Finding {
 
 fn processor() -> Finding {
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
-    let features = features();
-    let has = if features.is_empty() {
-        "none of the vector features that are looked for".to_owned()
-    } else {
-        features.join(", ")
-    };
-    Finding::well("processor", format!("{cores} cores; {has}"))
+    let has = Isa::here().map(Isa::name).collect::<Vec<_>>().join(", ");
+    match kernel::chosen() {
+        Ok(isa) => Finding::well(
+            "processor",
+            format!("{cores} cores; kernels for {has}; in use: {isa}"),
+        ),
+        Err(refusal) => Finding::ill(
+            "processor",
+            refusal.to_string(),
+            "every other command stops at that",
+        ),
+    }
 }
 
-/// What makes networks fast here.
-fn features() -> Vec<&'static str> {
-    let mut has = Vec::new();
-    #[cfg(target_arch = "x86_64")]
-    {
-        has.extend(is_x86_feature_detected!("avx2").then_some("avx2"));
-        has.extend(is_x86_feature_detected!("fma").then_some("fma"));
-        has.extend(is_x86_feature_detected!("avxvnni").then_some("avx-vnni"));
-        has.extend(is_x86_feature_detected!("avx512vnni").then_some("avx512-vnni"));
-    }
-    #[cfg(target_arch = "aarch64")]
-    {
-        use std::arch::is_aarch64_feature_detected;
-        has.extend(is_aarch64_feature_detected!("neon").then_some("neon"));
-        has.extend(is_aarch64_feature_detected!("dotprod").then_some("dotprod"));
-        has.extend(is_aarch64_feature_detected!("i8mm").then_some("i8mm"));
-    }
-    has.sort_unstable();
-    has
-}
-
-/// The cameras that the kernel lists in `listed`, as nodes in `nodes`.
-fn cameras(listed: &Path, nodes: &Path) -> Vec<Finding> {
-    let entries = fs::read_dir(listed).into_iter().flatten().flatten();
-    let mut numbered: Vec<(u32, PathBuf)> = entries
-        .filter_map(|entry| {
-            let number = entry
-                .file_name()
-                .to_str()?
-                .strip_prefix("video")?
-                .parse()
-                .ok()?;
-            Some((number, entry.path()))
-        })
-        .collect();
-    numbered.sort();
+/// The cameras that the kernel lists in `listed`, as devices in `devices`.
+fn cameras(listed: &Path, devices: &Path) -> Vec<Finding> {
+    let numbered = nodes::listed(listed);
     if numbered.is_empty() {
         let helpers = ["rpicam-vid", "libcamera-vid", "gst-launch-1.0", "ffmpeg"];
         let there: Vec<&str> = helpers
@@ -164,7 +146,7 @@ fn cameras(listed: &Path, nodes: &Path) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (number, entry) in numbered {
         let name = fs::read_to_string(entry.join("name")).unwrap_or_default();
-        let device = nodes.join(format!("video{number}"));
+        let device = devices.join(format!("video{number}"));
         findings.push(camera(&device, name.trim()));
     }
     // A camera has nodes for other ends beside the one for pictures.
@@ -333,11 +315,28 @@ fn disk(gallery: &Path) -> Finding {
     }
 }
 
+/// The verb. Nothing is opened before: that it does not open is what it is for.
+pub(super) fn run(common: &Common, out: &mut dyn Write) -> io::Result<ExitCode> {
+    let bytes = match &common.model {
+        Some(path) => fs::metadata(path).map(|about| about.len()).ok(),
+        None => Some(model::SHIPPED.len() as u64),
+    };
+    let findings = examine(&common.load_model(), bytes, common.store().path());
+    for finding in &findings {
+        common.print(out, json!(finding), || finding.to_string())?;
+    }
+    let well = findings.iter().all(|finding| finding.well);
+    Ok(if well {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(NEEDS_ATTENTION)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const MODEL: &[u8] = include_bytes!("../../models/omniglot/model.onnx");
+    use crate::model::SHIPPED;
 
     fn about<'a>(findings: &'a [Finding], topic: &str) -> &'a Finding {
         findings
@@ -349,16 +348,16 @@ mod tests {
     #[test]
     fn a_fresh_machine_is_well_but_for_its_camera() {
         let folder = tempfile::tempdir().unwrap();
-        let model = Model::from_bytes(MODEL, "the shipped model");
+        let model = Model::from_bytes(SHIPPED, "the shipped model");
         let findings = examine(
             &model,
-            Some(MODEL.len() as u64),
+            Some(SHIPPED.len() as u64),
             &folder.path().join("new/deeper/g.redb"),
         );
         for topic in ["program", "processor", "model", "gallery", "disk"] {
             assert!(about(&findings, topic).well, "{}", about(&findings, topic));
         }
-        let size = format!("{} bytes", MODEL.len());
+        let size = format!("{} bytes", SHIPPED.len());
         assert!(about(&findings, "model").found.contains(&size));
         assert!(
             about(&findings, "gallery")
@@ -377,7 +376,7 @@ mod tests {
         let gallery = folder.path().join("g.redb");
         fs::write(&gallery, b"no gallery").unwrap();
         let broken = Model::from_bytes(b"no model", "mine.onnx");
-        for model in [Model::from_bytes(MODEL, "the shipped model"), broken] {
+        for model in [Model::from_bytes(SHIPPED, "the shipped model"), broken] {
             let findings = examine(&model, None, &gallery);
             assert!(!about(&findings, "gallery").well);
             assert_eq!(about(&findings, "model").well, model.is_ok());

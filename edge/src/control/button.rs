@@ -1,33 +1,17 @@
 //! A push button on a GPIO line: each press calls what it was given. Knows nothing of what it means.
 //!
-//! Written `LINE[,pull=up|down|none][,active=low|high][,debounce=MILLISECONDS]`. A line is its name (`GPIO17`, see
-//! `gpioinfo`) or its chip and number (`gpiochip0:17`). The usual button closes to ground: pull up,
-//! active low, 20 milliseconds, which is what is left out.
+//! Written `LINE[,pull=up|down|none][,active=low|high][,debounce=MILLISECONDS]`, with a line as
+//! [`gpio`](super::gpio) reads it. The usual button closes to ground: pull up, active low, 20 milliseconds, which
+//! is what is left out.
 
-use std::fmt;
 use std::io;
-use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::thread;
 use std::time::Duration;
 
-use gpiocdev::Request;
-use gpiocdev::line::{Bias, EdgeDetection, Value};
-use gpiocdev::request::Builder;
+use gpiocdev::line::{Bias, EdgeDetection};
 
-/// A GPIO line, by its name or by its place.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Line {
-    /// As the board calls it.
-    Named(String),
-    /// The number of the line on a chip.
-    At {
-        /// Such as `/dev/gpiochip0`.
-        chip: PathBuf,
-        /// From 0.
-        offset: u32,
-    },
-}
+use super::gpio::{Line, LineError};
 
 /// What holds the line while the button is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,22 +50,9 @@ pub enum ButtonError {
         /// What is wrong with it.
         reason: String,
     },
-    /// No chip has a line of this name.
-    #[error(
-        "{name}: no GPIO line has this name (or none may be read); `gpioinfo` lists them, and the user must be in the group gpio"
-    )]
-    NoSuchLine {
-        /// What was asked for.
-        name: String,
-    },
-    /// The kernel refused.
-    #[error("{line}: {source}; another program may hold it (`gpioinfo` tells)")]
-    Refused {
-        /// What was asked for.
-        line: Line,
-        /// What the kernel said.
-        source: gpiocdev::Error,
-    },
+    /// The line cannot be had.
+    #[error(transparent)]
+    Line(#[from] LineError),
     /// No thread could be had.
     #[error("{line}: no thread to watch it: {source}")]
     NoThread {
@@ -90,72 +61,6 @@ pub enum ButtonError {
         /// What the system said.
         source: io::Error,
     },
-}
-
-impl fmt::Display for Line {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Line::Named(name) => f.write_str(name),
-            Line::At { chip, offset } => write!(f, "{}:{offset}", chip.display()),
-        }
-    }
-}
-
-impl FromStr for Line {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let Some((chip, offset)) = text.rsplit_once(':') else {
-            if text.is_empty() || text.contains('/') {
-                return Err("names no line".to_owned());
-            }
-            return Ok(Line::Named(text.to_owned()));
-        };
-        let offset = offset
-            .parse()
-            .map_err(|_| format!("{offset:?} is no number of a line"))?;
-        if chip.is_empty() {
-            return Err("names no chip".to_owned());
-        }
-        let chip = Path::new("/dev").join(chip);
-        Ok(Line::At { chip, offset })
-    }
-}
-
-impl Line {
-    /// A request for this line alone, still to be told what for.
-    fn builder(&self) -> Result<Builder, ButtonError> {
-        let mut builder = Request::builder();
-        builder.with_consumer("onelook");
-        match self {
-            Line::At { chip, offset } => builder.on_chip(chip).with_line(*offset),
-            Line::Named(name) => {
-                let found = gpiocdev::find_named_line(name);
-                let found = found.ok_or_else(|| ButtonError::NoSuchLine { name: name.clone() })?;
-                builder.on_chip(&found.chip).with_line(found.info.offset)
-            }
-        };
-        Ok(builder)
-    }
-
-    fn refused(&self, source: gpiocdev::Error) -> ButtonError {
-        ButtonError::Refused {
-            line: self.clone(),
-            source,
-        }
-    }
-
-    /// This line as an output that is low or high from the start.
-    ///
-    /// # Errors
-    /// Where it does not exist or is taken.
-    pub fn output(&self, high: bool) -> Result<Request, ButtonError> {
-        let value = if high { Value::Active } else { Value::Inactive };
-        self.builder()?
-            .as_output(value)
-            .request()
-            .map_err(|error| self.refused(error))
-    }
 }
 
 impl FromStr for Button {
@@ -167,7 +72,11 @@ impl FromStr for Button {
             reason,
         };
         let mut parts = text.split(',');
-        let line = parts.next().unwrap_or_default().parse().map_err(wrong)?;
+        let line = parts.next().unwrap_or_default().parse();
+        let line = line.map_err(|error| match error {
+            LineError::Text { reason, .. } => wrong(reason),
+            other => other.into(),
+        })?;
         let mut button = Button {
             line,
             pull: Pull::Up,
@@ -195,14 +104,14 @@ impl FromStr for Button {
 }
 
 impl Button {
-    /// Calls `heard` at each press, from a thread of its own, until the program ends. An error is the
-    /// last thing that is heard.
+    /// Calls `pressed` at each press, from a thread of its own, until the program ends. After an error there are no
+    /// more calls.
     ///
     /// # Errors
     /// Where the line does not exist or is taken.
     pub fn watch(
         &self,
-        mut heard: impl FnMut(Result<(), ButtonError>) + Send + 'static,
+        mut pressed: impl FnMut(Result<(), ButtonError>) + Send + 'static,
     ) -> Result<(), ButtonError> {
         let mut builder = self.line.builder()?;
         builder
@@ -223,9 +132,9 @@ impl Button {
         let line = self.line.clone();
         let watching = move || {
             for edge in request.edge_events() {
-                let edge = edge.map(|_| ()).map_err(|error| line.refused(error));
+                let edge = edge.map(|_| ()).map_err(|error| line.refused(error).into());
                 let ended = edge.is_err();
-                heard(edge);
+                pressed(edge);
                 if ended {
                     return;
                 }
@@ -245,6 +154,7 @@ impl Button {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::PathBuf;
 
     #[test]
     fn a_bare_line_is_a_button_to_ground() {
@@ -293,9 +203,15 @@ mod tests {
     fn a_line_that_is_not_there_is_an_error_before_anything_starts() {
         let nowhere: Button = "no-such-line-on-any-board".parse().unwrap();
         let error = nowhere.watch(|_| {}).unwrap_err();
-        assert!(matches!(error, ButtonError::NoSuchLine { .. }), "{error}");
+        assert!(
+            matches!(error, ButtonError::Line(LineError::NoSuchLine { .. })),
+            "{error}"
+        );
         let nowhere: Button = "gpiochip999:3".parse().unwrap();
         let error = nowhere.watch(|_| {}).unwrap_err();
-        assert!(matches!(error, ButtonError::Refused { .. }), "{error}");
+        assert!(
+            matches!(error, ButtonError::Line(LineError::Refused { .. })),
+            "{error}"
+        );
     }
 }

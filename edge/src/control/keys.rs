@@ -1,4 +1,4 @@
-//! Keys of the terminal as commands for the running loop; what came of them is told on standard error.
+//! Keys of the terminal as commands for the running loop; what came of them is written to standard error.
 //! Knows the terminal: nothing of frames, models or galleries.
 
 use std::io::{self, BufRead, IsTerminal, Read, Write};
@@ -7,11 +7,18 @@ use std::thread;
 
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 
-use crate::control::{self, Command, CommandError, Request};
+use crate::control::command::{self, CommandError};
+use crate::control::socket;
+use crate::device::command::{Command, Request};
 
 /// What the keys do, for people.
 pub const HELP: &str = "keys: e enroll, y confirm, u undo, n not this, l list, s status, q quit, \
                         : a command such as `enroll my mug` or `rename class-1 cup`";
+
+/// The system has no thread to read keys.
+#[derive(Debug, thiserror::Error)]
+#[error("no thread to read keys: {0}; commands go through --control")]
+pub struct KeysError(io::Error);
 
 /// The terminal, giving every key at once; as it was before when this is dropped.
 pub struct Keys {
@@ -20,22 +27,36 @@ pub struct Keys {
 
 impl Keys {
     /// Sends what is typed to `commands`; `None` where standard input is no terminal.
-    pub fn listen(commands: SyncSender<Request>) -> Option<Self> {
+    ///
+    /// # Errors
+    /// The system has no thread to read them; the terminal is then as it was.
+    pub fn listen(commands: SyncSender<Request>) -> Result<Option<Self>, KeysError> {
         let stdin = io::stdin();
         if !stdin.is_terminal() {
-            return None;
+            return Ok(None);
         }
-        let before = tcgetattr(&stdin).ok()?;
+        let Ok(before) = tcgetattr(&stdin) else {
+            return Ok(None);
+        };
         let mut now = before.clone();
         // Ctrl-C stays what it is.
         now.local_modes -= LocalModes::ICANON | LocalModes::ECHO;
-        tcsetattr(&stdin, OptionalActions::Now, &now).ok()?;
-        eprintln!("{HELP}");
-        thread::spawn(move || {
+        if tcsetattr(&stdin, OptionalActions::Now, &now).is_err() {
+            return Ok(None);
+        }
+        // Made before the thread: dropped, it puts the terminal back.
+        let keys = Self { before };
+        let read = move || {
+            let mut errors = io::stderr();
             // Without a terminal there are no more keys, and the loop goes on.
-            let _ = type_away(io::stdin().lock(), &mut io::stderr(), &commands);
-        });
-        Some(Self { before })
+            let _ = writeln!(errors, "{HELP}")
+                .and_then(|()| read_keys(io::stdin().lock(), &mut errors, &commands));
+        };
+        thread::Builder::new()
+            .name("keys".to_owned())
+            .spawn(read)
+            .map_err(KeysError)?;
+        Ok(Some(keys))
     }
 }
 
@@ -46,7 +67,7 @@ impl Drop for Keys {
     }
 }
 
-fn type_away(
+fn read_keys(
     mut keys: impl BufRead,
     out: &mut impl Write,
     commands: &SyncSender<Request>,
@@ -68,7 +89,7 @@ fn type_away(
             b's' => Ok(Command::Status),
             b'q' => Ok(Command::Quit),
             b':' => match typed_line(&mut keys, out)? {
-                Some(line) => Command::parse(&line),
+                Some(line) => command::parse(&line),
                 None => continue,
             },
             _ => {
@@ -76,7 +97,7 @@ fn type_away(
                 continue;
             }
         };
-        writeln!(out, "{}", told(command, commands))?;
+        writeln!(out, "{}", answer(command, commands))?;
     }
 }
 
@@ -102,7 +123,7 @@ fn typed_line(keys: &mut impl Read, out: &mut impl Write) -> io::Result<Option<S
                 while line.pop().is_some_and(|byte| !last(byte)) {}
                 write!(out, "\r\x1b[K:{}", String::from_utf8_lossy(&line))?;
             }
-            byte if (line.len() as u64) < control::MAX_LINE_BYTES && byte >= b' ' => {
+            byte if (line.len() as u64) < socket::MAX_LINE_BYTES && byte >= b' ' => {
                 line.push(byte);
                 out.write_all(&[byte])?;
             }
@@ -115,10 +136,10 @@ fn typed_line(keys: &mut impl Read, out: &mut impl Write) -> io::Result<Option<S
 }
 
 /// What came of a command, for people.
-fn told(command: Result<Command, CommandError>, commands: &SyncSender<Request>) -> String {
+fn answer(command: Result<Command, CommandError>, commands: &SyncSender<Request>) -> String {
     match command {
-        Ok(command) => match control::ask(command, commands) {
-            Ok(fields) => fields.to_string(),
+        Ok(command) => match socket::ask(command, commands) {
+            Ok(answer) => serde_json::to_string(&answer).unwrap_or_default(),
             Err(refusal) => refusal.words,
         },
         Err(error) => error.to_string(),
@@ -128,7 +149,7 @@ fn told(command: Result<Command, CommandError>, commands: &SyncSender<Request>) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use crate::device::answer::Answer;
     use std::sync::mpsc::sync_channel;
 
     /// The commands that typing makes, and what is shown meanwhile.
@@ -138,12 +159,12 @@ mod tests {
             let mut all = Vec::new();
             for request in commands {
                 all.push(request.command.clone());
-                request.answer(Ok(json!({})));
+                request.answer(Ok(Answer::Ending { ending: false }));
             }
             all
         });
         let mut out = Vec::new();
-        type_away(keys, &mut out, &sender).unwrap();
+        read_keys(keys, &mut out, &sender).unwrap();
         drop(sender);
         (loop_.join().unwrap(), String::from_utf8(out).unwrap())
     }

@@ -16,14 +16,14 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rules {
-    /// So many frames count, the newest ones; at least 1.
+    /// How many frames count, the newest ones; 1 to 1000.
     pub window: usize,
-    /// So many of them must vote for an answer: more than half of `window`, so that no two can have it.
+    /// How many of them must vote for an answer: more than half of `window`, so that no two can have it.
     pub needed: usize,
-    /// So many frames without a vote for it, and an answer falls; at least `needed`.
+    /// After this many frames without a vote for it an answer falls; at least `needed`.
     pub patience: usize,
-    /// By so much the nearest class must lead before the next, in log-odds, 0 or more; else the vote is
-    /// for "unknown".
+    /// By how much the nearest class must lead before the next, in log-odds, 0 or more; else the vote is for
+    /// "unknown".
     pub lead: f32,
 }
 
@@ -65,14 +65,13 @@ pub enum Evidence<'a> {
     Look(Option<Nearness<'a>>),
 }
 
-/// How near the nearest class is, in log-odds.
+/// How near the nearest class is.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Nearness<'a> {
-    /// The class.
     pub name: &'a Arc<str>,
-    /// Above the threshold; 0 on it, below 0 where it is missed.
-    pub above: f32,
-    /// Before the next class; infinite where there is none.
+    /// Whether it is within the limit.
+    pub is_accepted: bool,
+    /// Before the next class, in log-odds; infinite where there is none.
     pub lead: f32,
 }
 
@@ -173,9 +172,7 @@ impl Steady {
             Evidence::None => Shown::Nothing,
             // A tie is broken against us.
             Evidence::Look(Some(nearest))
-                if nearest.above >= 0.0
-                    && nearest.lead > 0.0
-                    && nearest.lead >= self.rules.lead =>
+                if nearest.is_accepted && nearest.lead > 0.0 && nearest.lead >= self.rules.lead =>
             {
                 Shown::Match(Arc::clone(nearest.name))
             }
@@ -197,15 +194,15 @@ mod tests {
         }
     }
 
-    fn look(name: &Arc<str>, above: f32) -> Evidence<'_> {
+    fn look(name: &Arc<str>, is_accepted: bool) -> Evidence<'_> {
         Evidence::Look(Some(Nearness {
             name,
-            above,
+            is_accepted,
             lead: f32::INFINITY,
         }))
     }
 
-    /// Plays frames: `a`, `b` on the threshold, `u` just below it, `-` nothing. A letter each: what is
+    /// Plays frames: `a`, `b` accepted, `u` not, `-` nothing. A letter each: what is
     /// shown after it, `.` where that is nothing.
     fn played(frames: &str) -> String {
         let mut steady = Steady::new(rules());
@@ -214,9 +211,9 @@ mod tests {
             .chars()
             .map(|frame| {
                 let _ = match frame {
-                    'a' => steady.see(look(&a, 0.0)),
-                    'b' => steady.see(look(&b, 0.0)),
-                    'u' => steady.see(look(&a, -0.001)),
+                    'a' => steady.see(look(&a, true)),
+                    'b' => steady.see(look(&b, true)),
+                    'u' => steady.see(look(&a, false)),
                     _ => steady.see(Evidence::None),
                 };
                 match steady.shown() {
@@ -269,7 +266,7 @@ mod tests {
         let between = |lead, rules: Rules| {
             let nearest = Some(Nearness {
                 name: &name,
-                above: 3.0,
+                is_accepted: true,
                 lead,
             });
             let mut steady = Steady::new(rules);
@@ -294,8 +291,8 @@ mod tests {
         for _ in 0..9 {
             steady.see(Evidence::None);
         }
-        for above in [0.0, 0.0, -1.0, 0.0] {
-            steady.see(look(&"a".into(), above));
+        for is_accepted in [true, true, false, true] {
+            steady.see(look(&"a".into(), is_accepted));
         }
         assert_eq!(
             (steady.shown().clone(), steady.took()),
@@ -303,7 +300,7 @@ mod tests {
         );
         // Changed for another without leaving.
         for _ in 0..3 {
-            steady.see(look(&"b".into(), 0.0));
+            steady.see(look(&"b".into(), true));
         }
         assert_eq!(steady.took(), 3);
     }
@@ -311,9 +308,9 @@ mod tests {
     #[test]
     fn what_is_shown_is_supported_by_the_frames_that_voted_for_it() {
         let mut steady = Steady::new(rules());
-        let supported: Vec<bool> = [0.0, 0.0, 0.0, -1.0, 0.0]
-            .map(|above| {
-                steady.see(look(&"a".into(), above));
+        let supported: Vec<bool> = [true, true, true, false, true]
+            .map(|is_accepted| {
+                steady.see(look(&"a".into(), is_accepted));
                 steady.is_supported()
             })
             .into();

@@ -1,27 +1,24 @@
-//! Learning from what is shown: of the next good frames the best is taken. Knows looks and how good
-//! they are: nothing of galleries, files or sockets.
+//! Learning from what is shown: of the next good frames the best is taken. Knows looks and how good they are, and
+//! the request that waits for the end: nothing of galleries or files.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use crate::control::Request;
-use crate::picture::frame::Frame;
-use crate::vision::locate::Mark;
-use crate::vision::quality::{Flaw, Quality};
+use crate::device::command::Request;
+use crate::device::eye::{Snapshot, Trouble};
 
 /// How classes are learned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rules {
-    /// The best of so many good frames is taken, 1 to 100...
+    /// The best of this number of good frames is taken, 1 to 100...
     pub good_frames: usize,
     /// ... or of those that came in this time, 1 to 60,000.
     pub within_ms: u64,
-    /// A class that looks like another one waits so long for its confirmation, 1 to 600.
+    /// How long a class that looks like another one waits for its confirmation, 1 to 600.
     pub confirm_secs: u64,
-    /// What was taken is shown so long, up to 60,000.
+    /// How long what was learned is shown, up to 60,000.
     pub show_ms: u64,
 }
 
@@ -43,21 +40,6 @@ impl Rules {
         within("confirm_secs", self.confirm_secs, 1..=600)?;
         within("show_ms", self.show_ms, 0..=60_000)
     }
-}
-
-/// A look at a thing, embedded.
-#[derive(Clone, Debug)]
-pub struct Look {
-    /// Which frame it is.
-    pub number: u64,
-    /// What was looked at: of a frame with a guide box, what is in the box.
-    pub frame: Arc<Frame>,
-    /// Where the thing is in it, where the model needs to know.
-    pub mark: Option<Mark>,
-    /// How good it is.
-    pub quality: Quality,
-    /// As the model gave it.
-    pub embedding: Vec<f32>,
 }
 
 /// What a lesson is for.
@@ -86,42 +68,6 @@ impl Aim {
     }
 }
 
-/// Why a frame is not taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trouble {
-    /// No frame came, or none that can be used.
-    NoFrame,
-    /// It shows nothing.
-    NothingShown,
-    /// It is not good enough.
-    Flawed(Flaw),
-}
-
-impl Trouble {
-    /// One stable word.
-    pub fn reason(self) -> &'static str {
-        match self {
-            Trouble::NoFrame => "no_frame",
-            Trouble::NothingShown => "nothing_shown",
-            Trouble::Flawed(Flaw::CutOff) => "cut_off",
-            Trouble::Flawed(Flaw::TooSmall) => "too_small",
-            Trouble::Flawed(Flaw::TooFaint) => "too_faint",
-            Trouble::Flawed(Flaw::Clipped) => "clipped",
-            Trouble::Flawed(Flaw::Blurred) => "blurred",
-        }
-    }
-}
-
-impl std::fmt::Display for Trouble {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Trouble::NoFrame => f.write_str("no frame came: see to the camera"),
-            Trouble::NothingShown => f.write_str("nothing is shown: hold it before the camera"),
-            Trouble::Flawed(flaw) => flaw.fmt(f),
-        }
-    }
-}
-
 /// A lesson: from the command to the frame that is taken.
 #[derive(Debug)]
 pub struct Lesson {
@@ -133,7 +79,7 @@ pub struct Lesson {
     pub started: Instant,
     /// Frames that were looked at.
     pub frames: usize,
-    good: Vec<Look>,
+    good: Vec<Snapshot>,
     trouble: Trouble,
 }
 
@@ -151,7 +97,7 @@ impl Lesson {
     }
 
     /// Takes the next frame, or why it cannot be taken.
-    pub fn see(&mut self, look: Result<Look, Trouble>) {
+    pub fn see(&mut self, look: Result<Snapshot, Trouble>) {
         self.frames += 1;
         match look {
             Ok(look) => self.good.push(look),
@@ -170,13 +116,13 @@ impl Lesson {
     ///
     /// # Errors
     /// The trouble, where no frame was good.
-    pub fn taken(&mut self, alike: impl Fn(&[f32], &[f32]) -> bool) -> Result<Look, Trouble> {
+    pub fn best(&mut self, alike: impl Fn(&[f32], &[f32]) -> bool) -> Result<Snapshot, Trouble> {
         let good = std::mem::take(&mut self.good);
         let agreeing: Vec<usize> = good
             .iter()
             .map(|look| {
                 let others = good.iter();
-                let agree = |other: &&Look| alike(&look.embedding, &other.embedding);
+                let agree = |other: &&Snapshot| alike(&look.embedding, &other.embedding);
                 others.filter(agree).count()
             })
             .collect();
@@ -185,15 +131,22 @@ impl Lesson {
         with_most
             .filter(|(_, agreeing)| *agreeing == most)
             .map(|(look, _)| look)
-            .min_by(|a, b| a.quality.blur_px.total_cmp(&b.quality.blur_px))
+            .min_by(|a, b| blur(a).total_cmp(&blur(b)))
             .ok_or(self.trouble)
     }
+}
+
+/// A look that was not measured is as blurred as can be.
+fn blur(look: &Snapshot) -> f32 {
+    look.quality
+        .map_or(f32::INFINITY, |quality| quality.blur_px)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::Command;
+    use crate::device::command::Command;
+    use crate::vision::quality::{Flaw, Quality};
 
     const RULES: Rules = Rules {
         good_frames: 3,
@@ -202,20 +155,15 @@ mod tests {
         show_ms: 0,
     };
 
-    fn look(number: u64, x: f32, blur_px: f32) -> Look {
-        Look {
-            number,
-            frame: Arc::new(Frame::from_fn(1, 1, |_, _| 0)),
-            mark: None,
-            quality: Quality {
-                blur_px,
-                contrast: 100.0,
-                clipped: 0.0,
-                scale: 1.0,
-                is_cut_off: false,
-            },
-            embedding: vec![x],
-        }
+    fn look(number: u64, x: f32, blur_px: f32) -> Snapshot {
+        let quality = Quality {
+            blur_px,
+            contrast: 100.0,
+            clipped: 0.0,
+            scale: 1.0,
+            is_cut_off: false,
+        };
+        Snapshot::of_nothing(number, vec![x], quality)
     }
 
     fn lesson(now: Instant) -> Lesson {
@@ -238,7 +186,7 @@ mod tests {
             lesson.see(Ok(look));
         }
         assert!(lesson.is_over(&RULES, now));
-        assert_eq!(lesson.taken(near).unwrap().number, 3);
+        assert_eq!(lesson.best(near).unwrap().number, 3);
     }
 
     #[test]
@@ -251,16 +199,16 @@ mod tests {
         assert!(!lesson.is_over(&RULES, now + Duration::from_millis(499)));
         lesson.see(Ok(look(7, 0.0, 2.0)));
         assert!(lesson.is_over(&RULES, now + Duration::from_millis(500)));
-        assert_eq!((lesson.taken(near).unwrap().number, lesson.frames), (7, 51));
+        assert_eq!((lesson.best(near).unwrap().number, lesson.frames), (7, 51));
     }
 
     #[test]
     fn without_a_good_frame_the_last_trouble_is_told() {
         let mut lesson = lesson(Instant::now());
-        assert_eq!(lesson.taken(near).unwrap_err(), Trouble::NoFrame);
+        assert_eq!(lesson.best(near).unwrap_err(), Trouble::NoFrame);
         lesson.see(Err(Trouble::NothingShown));
         lesson.see(Err(Trouble::Flawed(Flaw::TooSmall)));
-        let trouble = lesson.taken(near).unwrap_err();
+        let trouble = lesson.best(near).unwrap_err();
         assert_eq!(trouble.reason(), "too_small");
         assert_eq!(trouble.to_string(), "too small: come closer");
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::gallery::Nearest;
-use crate::gallery::head::Head;
+use crate::gallery::head::{Head, Limit, logit};
 
 /// The answer of an identification (1:N, open set).
 #[derive(Clone, Debug, PartialEq)]
@@ -29,9 +29,9 @@ pub enum Decision {
     },
 }
 
-/// Identifies: the best class where its p >= `threshold`. A tie is broken against us: two classes
+/// Identifies: the best class where it is within `limit`. A tie is broken against us: two classes
 /// at the same distance are "unknown", and so is what is as near to something that the class is not.
-pub fn identify(nearest: Option<Nearest>, head: &Head, threshold: f32) -> Decision {
+pub fn identify(nearest: Option<Nearest>, head: &Head, limit: Limit) -> Decision {
     let Some(nearest) = nearest else {
         return Decision::Unknown {
             best: None,
@@ -41,7 +41,7 @@ pub fn identify(nearest: Option<Nearest>, head: &Head, threshold: f32) -> Decisi
     let p = head.probability(nearest.best.distance);
     let runner_up = nearest.runner_up.map(|c| head.probability(c.distance));
     let name = Arc::clone(nearest.best.name);
-    if p >= threshold && !nearest.is_tie() && !nearest.is_rejected {
+    if limit.accepts(nearest.best.distance) && !nearest.is_tie() && !nearest.is_rejected {
         Decision::Match { name, p, runner_up }
     } else {
         Decision::Unknown {
@@ -49,11 +49,6 @@ pub fn identify(nearest: Option<Nearest>, head: &Head, threshold: f32) -> Decisi
             runner_up,
         }
     }
-}
-
-/// Verifies (1:1): a score on the threshold is accepted.
-pub fn accepts(p: f32, threshold: f32) -> bool {
-    p >= threshold
 }
 
 /// A point of the upper tail of impostor scores: how often two pictures of different classes reach
@@ -108,8 +103,8 @@ pub fn fpir(fmr: f64, comparisons: f64) -> f64 {
 }
 
 /// The threshold on p at which a stranger is taken for an enrolled class at the rate `fpir` (above 0,
-/// below 1) or less often, in a gallery whose search counts as so many `comparisons`; an empty
-/// gallery as one, that of its first template.
+/// below 1) or less often, in a gallery whose search counts as this number of `comparisons`; an
+/// empty gallery counts as one, that of its first template.
 ///
 /// Inverts [`fpir()`] with the upper bounds of `tail`, whose thresholds rise and whose bounds fall;
 /// between two points logit(p) is linear in ln(FMR). A rate above the tail gets its first threshold.
@@ -141,10 +136,7 @@ pub fn threshold_for_fpir(
         });
     };
     let (loose, strict) = (&tail[at - 1], &tail[at]);
-    let logit = |point: &TailPoint| {
-        let p = f64::from(point.threshold);
-        p.ln() - (-p).ln_1p()
-    };
+    let logit = |point: &TailPoint| logit(f64::from(point.threshold));
     let share = (loose.fmr_upper / needed).ln() / (loose.fmr_upper / strict.fmr_upper).ln();
     let between = logit(loose) + share * (logit(strict) - logit(loose));
     Ok((1.0 / (1.0 + (-between).exp())) as f32)
@@ -228,7 +220,7 @@ mod tests {
         for (name, x) in templates {
             gallery.enroll(name, vec![*x]);
         }
-        identify(gallery.nearest(&[0.0], &head), &head, threshold)
+        identify(gallery.nearest(&[0.0], &head), &head, head.limit(threshold))
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The verification head of the twin network: p = sigmoid(b - sum_j alpha_j |x_j - y_j|)
-//! (Koch et al. 2015, section 3.1, with the sign of alpha turned and a bias added).
+//! (Koch et al. 2015, section 3.1, with the sign of alpha turned and a bias added), and the one rule of
+//! acceptance: p >= threshold.
 //! Plain numbers: knows nothing of pictures, networks or names.
 
 use serde::{Deserialize, Serialize};
@@ -50,6 +51,53 @@ impl Head {
     pub fn probability(&self, distance: f32) -> f32 {
         1.0 / (1.0 + (distance - self.bias).exp())
     }
+
+    /// The limit for a threshold on p, 0 to 1: a distance is within it exactly where its
+    /// [`probability`](Self::probability) is at least `threshold`.
+    pub fn limit(&self, threshold: f32) -> Limit {
+        let is_accepted = |distance: f32| self.probability(distance) >= threshold;
+        // b - logit(threshold), but for rounding; where that is infinite, p is at its end soon enough.
+        let near = (f64::from(self.bias) - logit(f64::from(threshold))) as f32;
+        let near = near.clamp(self.bias - 200.0, self.bias + 200.0);
+        let reach = |sign: f32| (0..).map(move |power| near + sign * 2f32.powi(power - 20));
+        let ends = |distance: &f32| distance.is_infinite();
+        let within = reach(-1.0).find(|d| is_accepted(*d) || ends(d));
+        let beyond = reach(1.0).find(|d| !is_accepted(*d) || ends(d));
+        let (mut within, mut beyond) = (
+            within.unwrap_or(f32::NEG_INFINITY),
+            beyond.unwrap_or(f32::INFINITY),
+        );
+        if is_accepted(beyond) {
+            return Limit(beyond);
+        }
+        loop {
+            let middle = within / 2.0 + beyond / 2.0;
+            if middle <= within || middle >= beyond {
+                return Limit(within);
+            }
+            if is_accepted(middle) {
+                within = middle;
+            } else {
+                beyond = middle;
+            }
+        }
+    }
+}
+
+/// The largest distance that is accepted.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Limit(f32);
+
+impl Limit {
+    /// Whether a class at this distance is accepted; one on the limit is.
+    pub fn accepts(self, distance: f32) -> bool {
+        distance <= self.0
+    }
+}
+
+/// The log odds of p, ln(p / (1 - p)); infinite at 0 and 1.
+pub(crate) fn logit(p: f64) -> f64 {
+    p.ln() - (-p).ln_1p()
 }
 
 #[cfg(test)]
@@ -82,5 +130,32 @@ mod tests {
         assert!((head.probability(0.0) - 0.952_574_1).abs() < 1e-6);
         assert!((head.probability(10.0) - 9.110_512e-4).abs() < 1e-9);
         assert_eq!(head.probability(f32::MAX), 0.0);
+    }
+    #[test]
+    fn a_distance_is_within_the_limit_exactly_where_p_is_on_the_threshold_or_above() {
+        for bias in [3.0, 0.0, -7.5, 31.25] {
+            let head = head(&[1.0], bias);
+            for threshold in [1e-30, 1e-4, 0.1, 0.5, 0.906, 0.9999, 0.999_999_9, 1.0] {
+                let limit = head.limit(threshold);
+                let Limit(at) = limit;
+                let mut distance = at;
+                for _ in 0..100 {
+                    distance = distance.next_down();
+                }
+                for _ in 0..200 {
+                    let is_accepted = head.probability(distance) >= threshold;
+                    assert_eq!(
+                        limit.accepts(distance),
+                        is_accepted,
+                        "{distance} {threshold}"
+                    );
+                    distance = distance.next_up();
+                }
+                assert!((head.probability(at) - threshold).abs() <= 2e-5 * threshold);
+            }
+        }
+        // At threshold 0 all is accepted; p of the threshold 2 is never reached.
+        assert!(head(&[1.0], 3.0).limit(0.0).accepts(f32::MAX));
+        assert!(!head(&[1.0], 3.0).limit(2.0).accepts(-f32::MAX));
     }
 }

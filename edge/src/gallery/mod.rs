@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use crate::gallery::head::Head;
+use crate::gallery::head::{Head, Limit};
 use crate::gallery::search::{Index, NearestTwo, Scored};
 
 /// From so many classes on, an index rules most of them out before the others are compared in full.
@@ -40,6 +40,12 @@ struct Class {
     templates: Vec<f32>,
     /// Their mean; empty where a single one is its own.
     mean: Vec<f32>,
+}
+
+/// How many independent comparisons a class of `templates` counts as, where strangers are concerned: their square
+/// root, for templates of one class are alike (measured, five of the shipped model let strangers in as 1.6 would).
+pub fn weight(templates: usize) -> f64 {
+    (templates as f64).sqrt()
 }
 
 /// An enrolled class as a probe sees it.
@@ -169,12 +175,16 @@ impl Gallery {
         Some(&self.classes[*self.numbers.get(name)?])
     }
 
-    /// How many independent comparisons a search counts as, where strangers are concerned: a class
-    /// of k templates as the square root of k, for templates of one class are alike (measured, five
-    /// of the shipped model let strangers in as 1.6 would).
+    /// How many independent comparisons a search counts as, where strangers are concerned: the sum of
+    /// [`weight`] over the classes.
     pub fn comparisons(&self) -> f64 {
-        let counts = self.classes.iter().map(|class| class.count);
-        counts.map(|count| (count as f64).sqrt()).sum()
+        self.classes.iter().map(|class| weight(class.count)).sum()
+    }
+
+    /// [`Gallery::comparisons`], if the class `name` had `more` templates than it has.
+    pub fn comparisons_with(&self, name: &str, more: usize) -> f64 {
+        let now = self.templates_of(name);
+        self.comparisons() - weight(now) + weight(now + more)
     }
 
     /// The distance of `probe` to the class `name`: the mean of its distance to the nearest
@@ -188,6 +198,30 @@ impl Gallery {
     /// As [`Head::distance`].
     pub fn distance_to(&self, name: &str, probe: &[f32], head: &Head) -> Option<f32> {
         Some(self.class(name)?.distance(probe, head))
+    }
+
+    /// The classes within `limit` of `probe` that the probe is not known not to be, in the order of their enrollment.
+    /// Compares with every class in full.
+    ///
+    /// # Panics
+    /// As [`Head::distance`].
+    pub fn within(&self, probe: &[f32], head: &Head, limit: Limit) -> Vec<Candidate<'_>> {
+        let candidates = self.classes.iter().map(|class| Candidate {
+            name: &class.name,
+            distance: class.distance(probe, head),
+        });
+        candidates
+            .filter(|candidate| limit.accepts(candidate.distance))
+            .filter(|candidate| !self.is_rejected(*candidate, probe, head))
+            .collect()
+    }
+
+    /// Whether something that the class is known not to be is nearer than it, as near, or farther by less than
+    /// [`REJECTION_LEAD`].
+    fn is_rejected(&self, candidate: Candidate, probe: &[f32], head: &Head) -> bool {
+        let negatives = self.negatives.get(&**candidate.name).into_iter().flatten();
+        let mut distances = negatives.map(|negative| head.distance(negative, probe));
+        distances.any(|distance| distance <= candidate.distance + REJECTION_LEAD)
     }
 
     /// The two classes nearest to `probe`; `None` where the gallery is empty.
@@ -214,12 +248,10 @@ impl Gallery {
             distance: scored.distance,
         };
         let best = candidate(nearest.best?);
-        let negatives = self.negatives.get(&**best.name).into_iter().flatten();
-        let mut distances = negatives.map(|negative| head.distance(negative, probe));
         Some(Nearest {
             best,
             runner_up: nearest.runner_up.map(candidate),
-            is_rejected: distances.any(|distance| distance <= best.distance + REJECTION_LEAD),
+            is_rejected: self.is_rejected(best, probe, head),
         })
     }
 }
@@ -304,6 +336,10 @@ mod tests {
         let other = nearest.runner_up.unwrap();
         assert_eq!((&**other.name, other.distance), ("b", 4.0));
         assert!(!nearest.is_tie());
+        // One more for a class of two, and a new class.
+        let with = |name: &str, more| gallery.comparisons_with(name, more);
+        assert!((with("a", 1) - (1.0 + 3f64.sqrt())).abs() < 1e-12);
+        assert!((with("c", 4) - (3.0 + 2f64.sqrt())).abs() < 1e-12);
         // Of 0, 4 and 7 the nearest to 5 is 1 away, their mean of 11/3 is 4/3 away.
         let mut gallery = gallery;
         gallery.enroll("a", vec![7.0, 0.0]);
@@ -371,6 +407,8 @@ mod tests {
         assert!(!nearest(1.25).is_rejected);
         // 1.5 and 2.5: nearer by the lead and no more is a tie, and that is broken against us.
         assert!(nearest(1.5).is_rejected && nearest(4.0).is_rejected);
+        let within = |x: f32| gallery.within(&[x, 0.0], &head(), head().limit(0.01)).len();
+        assert_eq!((within(1.25), within(1.5)), (1, 0));
         // It is no reason against another class, however near.
         let other = nearest(5.0);
         assert_eq!((&**other.best.name, other.is_rejected), ("b", false));

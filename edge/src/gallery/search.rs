@@ -1,6 +1,6 @@
 //! Which of many classes can be the nearest to a probe? Each class is a row of bytes, and from the
 //! sum of absolute differences of two rows follows a bound on the distance of the class that is
-//! proven, not hoped for: whoever it rules out is neither the best nor the runner-up. Knows numbers
+//! proven: a class that it rules out is neither the best nor the runner-up. Knows numbers
 //! only: nothing of names or files.
 //!
 //! Dimension j of an embedding x is kept as u = alpha_j x_j (alpha >= 0), so that the weighted L1 is
@@ -17,7 +17,7 @@ use std::thread;
 
 use crate::gallery::head::Head;
 use crate::kernel::{
-    Isa,
+    self, Isa,
     sad::{self, sad},
 };
 
@@ -25,11 +25,11 @@ use crate::kernel::{
 const MOST_DIMS: usize = 1024;
 /// Rows whose sums are made at once.
 const BLOCK: usize = 1024;
-/// Sums that are looked at together: in most groups nobody is near enough.
+/// Sums that are looked at together: in most groups no class is near enough.
 const GROUP: usize = 32;
-/// A thread is worth its start from so many bytes of rows on, twice over.
+/// Bytes of rows for each thread: below two times this a search stays on one thread.
 const BYTES_A_THREAD: usize = 8 << 20;
-/// What f32 may round in a distance of up to 2^16 dimensions, and twice as much.
+/// A factor above what f32 may round in a distance of up to 2^16 dimensions, with twice the room.
 const ROUNDING: f32 = 1.001;
 
 /// The classes of a gallery as bytes, under one head.
@@ -86,7 +86,8 @@ impl NearestTwo {
 
 impl Index {
     /// Codes every class, given in order as its mean embedding and the largest distance of one of its
-    /// templates to that. `None` where an alpha is below 0: then no bound holds.
+    /// templates to that. `None` where an alpha is below 0: then no bound holds; and where
+    /// [`kernel::chosen`] refuses, which programs do before.
     ///
     /// # Panics
     /// If an embedding has another length than `head.alpha`.
@@ -98,6 +99,7 @@ impl Index {
         if !head.alpha.iter().all(|alpha| *alpha >= 0.0) {
             return None;
         }
+        let isa = kernel::chosen().ok()?;
         let mut ranges = vec![[f32::INFINITY, f32::NEG_INFINITY]; head.alpha.len()];
         let mut fitted_to = 0;
         for (mean, _) in classes.clone() {
@@ -124,8 +126,7 @@ impl Index {
         let mut index = Self {
             head: head.clone(),
             threads,
-            // Who asks for one that is not here is told when the model is opened.
-            isa: Isa::chosen().unwrap_or(Isa::Scalar),
+            isa,
             step,
             width: dims.len().max(1).next_multiple_of(sad::LANES),
             rows: Vec::new(),
@@ -149,7 +150,7 @@ impl Index {
         self.threads
     }
 
-    /// Whether there are so many more classes by now that origins and step are worth choosing anew.
+    /// Whether the classes are more than twice those that origins and step were chosen for.
     pub fn is_outgrown(&self) -> bool {
         self.slack.len() > 2 * self.fitted_to
     }
@@ -246,7 +247,7 @@ impl Index {
     }
 }
 
-/// At least `value`, in spite of rounding; what is no number rules nobody out.
+/// At least `value`, in spite of rounding; where it is no number, infinity, so that no class is ruled out.
 fn upper(value: f32) -> f32 {
     if value.is_finite() {
         value * ROUNDING
@@ -261,7 +262,7 @@ struct Search<'a, D> {
     probe: &'a [u8],
     /// What coding took from the probe.
     taken: f32,
-    /// The bits of a distance that two classes keep: whoever is farther is neither of the nearest two.
+    /// The bits of a distance that two classes are within: a class farther away is neither of the nearest two.
     /// (Those of floats of 0 or more are in the order of the floats.)
     enough: AtomicU32,
     distance: D,
@@ -289,11 +290,11 @@ impl<D: Fn(usize) -> f32> Search<'_, D> {
                     sum as i32 as f32 * step <= limit + slack
                 };
                 let limit = self.limit();
-                let anybody = sums
+                let any = sums
                     .iter()
                     .zip(slack)
-                    .fold(false, |anybody, row| anybody | near(row, limit));
-                if !anybody {
+                    .fold(false, |any, row| any | near(row, limit));
+                if !any {
                     continue;
                 }
                 for (i, row) in sums.iter().zip(slack).enumerate() {
@@ -314,7 +315,7 @@ impl<D: Fn(usize) -> f32> Search<'_, D> {
     }
 
     /// What step times a sum, less the slack, may be for a class that can still be among the nearest two; a step
-    /// more, so that rounding rules nobody out at distance 0.
+    /// more, so that rounding rules out no class at distance 0.
     fn limit(&self) -> f32 {
         let enough = f32::from_bits(self.enough.load(Ordering::Relaxed));
         upper(enough + self.taken + self.index.step)
@@ -434,7 +435,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nobody_is_ruled_out_who_is_nearest(
+        fn no_class_is_ruled_out_that_is_nearest(
             alpha in prop::collection::vec(prop_oneof![Just(0.0), 0.0..2.0f32], 1..40),
             seeds in prop::collection::vec(prop::collection::vec(number(), 40), 1..60),
             fitted in 0..60usize,

@@ -3,6 +3,7 @@
 //! block with its proof; the scalar twin of a kernel defines its result, bit for bit.
 
 use std::fmt;
+use std::sync::OnceLock;
 
 pub mod conv;
 pub mod idct;
@@ -11,12 +12,30 @@ pub mod sad;
 /// The environment variable that names the kernels to use instead of the fastest.
 pub const VARIABLE: &str = "ONELOOK_KERNEL";
 
+/// The kernels that this process uses: those that [`VARIABLE`] names, else the fastest that this processor has.
+/// The environment is read once. Networks, the decoder of JPEGs and the search all ask here.
+///
+/// An operation that has none for a set of instructions uses the nearest smaller one, the scalar twin at last: see
+/// [`idct::transform`] and [`sad::sad`].
+///
+/// # Errors
+/// [`NoSuchKernel`] where the variable names none, or none that runs here. Programs ask before they do anything
+/// else, so that one without a model refuses it too.
+pub fn chosen() -> Result<Isa, NoSuchKernel> {
+    static CHOSEN: OnceLock<Result<Isa, NoSuchKernel>> = OnceLock::new();
+    let choose = || match std::env::var_os(VARIABLE) {
+        Some(asked) if !asked.is_empty() => Isa::named(&asked.to_string_lossy()),
+        _ => Ok(Isa::here().next().unwrap_or(Isa::SCALAR)),
+    };
+    CHOSEN.get_or_init(choose).clone()
+}
+
 /// A set of instructions that kernels are written for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Isa {
-    /// 512 bits and the 8-bit dot product (x86-64: AVX512BW, AVX512VL, AVX512_VNNI).
+pub enum Instructions {
+    /// 512 bits and the 8-bit dot product (x86-64: AVX512BW, AVX512VL, AVX512_VNNI, and AVX2).
     Avx512Vnni,
-    /// 256 bits and the 8-bit dot product (x86-64: AVX-VNNI).
+    /// 256 bits and the 8-bit dot product (x86-64: AVX-VNNI, and AVX2).
     AvxVnni,
     /// 256 bits (x86-64: AVX2).
     Avx2,
@@ -28,7 +47,7 @@ pub enum Isa {
     Scalar,
 }
 
-impl Isa {
+impl Instructions {
     /// All of them, the fastest first.
     pub const ALL: [Self; 6] = [
         Self::Avx512Vnni,
@@ -51,12 +70,12 @@ impl Isa {
         }
     }
 
-    /// Whether this processor has it.
-    pub fn is_here(self) -> bool {
+    fn is_here(self) -> bool {
         match self {
             #[cfg(target_arch = "x86_64")]
             Self::Avx512Vnni => {
-                is_x86_feature_detected!("avx512f")
+                is_x86_feature_detected!("avx2")
+                    && is_x86_feature_detected!("avx512f")
                     && is_x86_feature_detected!("avx512bw")
                     && is_x86_feature_detected!("avx512vl")
                     && is_x86_feature_detected!("avx512vnni")
@@ -78,21 +97,24 @@ impl Isa {
             _ => false,
         }
     }
+}
 
-    /// What this processor has, the fastest first; `Scalar` always ends it.
-    pub fn here() -> impl Iterator<Item = Self> {
-        Self::ALL.into_iter().filter(|isa| isa.is_here())
+/// Instructions that this processor has. The value is the proof: nothing makes one of others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Isa(Instructions);
+
+impl Isa {
+    /// On every processor.
+    pub const SCALAR: Self = Self(Instructions::Scalar);
+
+    /// None where this processor has no such instructions.
+    pub fn of(instructions: Instructions) -> Option<Self> {
+        instructions.is_here().then_some(Self(instructions))
     }
 
-    /// The fastest that this processor has, or the one that the environment asks for.
-    ///
-    /// # Errors
-    /// [`NoSuchKernel`] where [`VARIABLE`] names none, or none that runs here.
-    pub fn chosen() -> Result<Self, NoSuchKernel> {
-        match std::env::var_os(VARIABLE) {
-            Some(asked) if !asked.is_empty() => Self::named(&asked.to_string_lossy()),
-            _ => Ok(Self::here().next().unwrap_or(Self::Scalar)),
-        }
+    /// What this processor has, the fastest first; [`Isa::SCALAR`] always ends it.
+    pub fn here() -> impl Iterator<Item = Self> {
+        Instructions::ALL.into_iter().filter_map(Self::of)
     }
 
     /// The one of that name, if it runs here.
@@ -105,6 +127,16 @@ impl Isa {
             asked: name.to_owned(),
             here: Self::here().map(Self::name).collect(),
         })
+    }
+
+    /// Which instructions they are.
+    pub fn instructions(self) -> Instructions {
+        self.0
+    }
+
+    /// What they are called in [`VARIABLE`] and in reports.
+    pub fn name(self) -> &'static str {
+        self.0.name()
     }
 }
 
@@ -130,7 +162,10 @@ mod tests {
 
     #[test]
     fn a_kernel_of_another_processor_is_refused_with_the_names_of_what_runs_here() {
-        let absent = Isa::ALL.into_iter().find(|isa| !isa.is_here()).unwrap();
+        let absent = Instructions::ALL
+            .into_iter()
+            .find(|other| Isa::of(*other).is_none())
+            .unwrap();
         for name in [absent.name(), "sse"] {
             let refused = Isa::named(name).unwrap_err().to_string();
             assert!(
@@ -145,6 +180,6 @@ mod tests {
         for isa in Isa::here() {
             assert_eq!(Isa::named(isa.name()), Ok(isa));
         }
-        assert_eq!(Isa::here().last(), Some(Isa::Scalar));
+        assert_eq!(Isa::here().last(), Some(Isa::SCALAR));
     }
 }

@@ -1,28 +1,28 @@
-//! Memory that is used again once nobody else holds it. Knows nothing of what it is for.
+//! Memory that is used again once it is free. Knows nothing of what it is for.
 
 use std::sync::Arc;
 
-/// So many pieces are kept.
+/// How many pieces are kept.
 const MOST: usize = 8;
 
-/// Pieces of memory that have been given away, to be taken again when they are free.
+/// Pieces of memory that are in use elsewhere, to be used again when they are free.
 #[derive(Debug, Default)]
 pub(crate) struct Pool<T> {
-    given: Vec<Arc<T>>,
+    pieces: Vec<Arc<T>>,
 }
 
 impl<T: Clone + Default> Pool<T> {
-    /// A piece that nobody holds, new where there is none, after `fill` put something over what it held
-    /// before; and what `fill` answered.
+    /// A free piece, or a new one, after `fill` put something over what was in it before; and what `fill`
+    /// answered.
     pub(crate) fn fill<R>(&mut self, fill: impl FnOnce(&mut T) -> R) -> (Arc<T>, R) {
         let free = |piece: &mut Arc<T>| Arc::get_mut(piece).is_some();
-        let mut piece = match self.given.iter_mut().position(free) {
-            Some(at) => self.given.swap_remove(at),
+        let mut piece = match self.pieces.iter_mut().position(free) {
+            Some(at) => self.pieces.swap_remove(at),
             None => Arc::default(),
         };
         let answer = fill(Arc::make_mut(&mut piece));
-        if self.given.len() < MOST {
-            self.given.push(Arc::clone(&piece));
+        if self.pieces.len() < MOST {
+            self.pieces.push(Arc::clone(&piece));
         }
         (piece, answer)
     }
@@ -50,9 +50,9 @@ mod tests {
     fn no_more_is_kept_than_a_few_pieces() {
         let mut pool = Pool::<Vec<u8>>::default();
         let held: Vec<_> = (0..3 * MOST).map(|_| pool.fill(|_| ()).0).collect();
-        assert_eq!(pool.given.len(), MOST);
+        assert_eq!(pool.pieces.len(), MOST);
         drop(held);
         pool.fill(|_| ());
-        assert_eq!(pool.given.len(), MOST);
+        assert_eq!(pool.pieces.len(), MOST);
     }
 }

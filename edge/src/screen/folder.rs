@@ -1,4 +1,4 @@
-//! A folder of numbered PNGs, each whole or not at all, and never more than so many.
+//! A folder of numbered PNGs, each whole or not at all, and never more than the limit.
 
 use std::collections::VecDeque;
 use std::fs;
@@ -6,8 +6,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::{Place, ScreenError, Target};
+use crate::device::sight::Sight;
 use crate::picture::frame::Frame;
-use crate::screen::overlay::{Canvas, Sight};
+use crate::screen::overlay::Canvas;
 use crate::whole;
 
 /// Pictures go to `frame-000000.png`, `frame-000001.png`, ... and the oldest go first. What an earlier
@@ -99,7 +100,7 @@ impl Place for Folder {
 mod tests {
     use super::super::{Report, Screen};
     use super::*;
-    use crate::screen::overlay::Tone;
+    use crate::device::sight::Tone;
     use std::sync::Arc;
 
     fn grey(level: u8) -> Arc<Frame> {

@@ -10,8 +10,9 @@ use embedded_graphics::pixelcolor::raw::ToBytes;
 use embedded_graphics::pixelcolor::{Rgb565, Rgb888, RgbColor};
 
 use super::{Place, ScreenError, Target};
+use crate::device::sight::Sight;
 use crate::picture::frame::Frame;
-use crate::screen::overlay::{Canvas, Sight};
+use crate::screen::overlay::Canvas;
 
 /// From twice this height on, in pixels, everything is drawn smaller and blown up: the words would be
 /// too small to read from afar.
@@ -168,7 +169,7 @@ impl Place for Framebuffer {
 
     fn end(&mut self) {
         self.bytes.fill(0);
-        // The program ends: there is nobody left to tell.
+        // The program ends: there is no one left to report to.
         let _ = self.write();
     }
 }
@@ -176,7 +177,7 @@ impl Place for Framebuffer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::screen::overlay::Tone;
+    use crate::device::sight::Tone;
 
     /// A folder with the geometry of an invented framebuffer, and the framebuffer.
     fn invented(size: &str, bits: &str, stride: &str, bytes: usize) -> tempfile::TempDir {

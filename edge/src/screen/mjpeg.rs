@@ -1,7 +1,7 @@
 //! Motion JPEG for a browser: `/` is a page with the picture, `/stream` the picture itself. Each client
-//! has a thread and takes the newest picture when it is ready for one; nobody waits for it.
+//! has a thread and takes the newest picture when it is ready for one; the frames do not wait for it.
 //!
-//! Whoever reaches the port sees what the camera sees: by itself it is open to this machine alone.
+//! Everyone who reaches the port sees what the camera sees: unless an address is given, that is this machine alone.
 
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
@@ -14,17 +14,17 @@ use image::codecs::jpeg::JpegEncoder;
 use image::{ExtendedColorType, ImageEncoder};
 
 use super::{Place, ScreenError, Target};
+use crate::device::sight::Sight;
 use crate::picture::frame::Frame;
-use crate::screen::overlay::{Canvas, Sight};
+use crate::screen::overlay::Canvas;
 
-/// At most so many are connected; the next one is told so.
+/// Clients at once; the next one is refused in words.
 const MAX_CLIENTS: usize = 8;
 /// The longest request that is read, in bytes.
 const MAX_REQUEST_BYTES: usize = 8192;
-/// A client that sends or takes nothing for so long is gone.
+/// A client that sends or takes nothing for this long is dropped.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// The last picture is sent again after so long: the client sees that the line stands, and we that it
-/// is still there.
+/// After this time the last picture is sent again, so that a broken connection is noticed at both ends.
 const REPEAT: Duration = Duration::from_secs(1);
 const JPEG_QUALITY: u8 = 80;
 
@@ -229,8 +229,8 @@ fn read_request(mut client: &TcpStream) -> io::Result<Option<String>> {
     Ok(String::from_utf8(request).ok())
 }
 
-/// A page of somebody else's whose name was made to lead here must not read what the camera sees: an
-/// address, or a name that no stranger can own.
+/// Whether a request was made for this machine by a name that no stranger can own, or by an address. A web page
+/// elsewhere whose own name leads here (DNS rebinding) must not read what the camera sees.
 fn is_own_name(host: &str) -> bool {
     let name = match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|digit| digit.is_ascii_digit()) => name,
@@ -274,7 +274,7 @@ fn stream(mut client: &TcpStream, wall: &Wall) -> io::Result<()> {
 mod tests {
     use super::super::Screen;
     use super::*;
-    use crate::screen::overlay::Tone;
+    use crate::device::sight::Tone;
 
     fn open() -> Server {
         let address = SocketAddr::from(([127, 0, 0, 1], 0));

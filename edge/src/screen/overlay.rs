@@ -12,79 +12,17 @@ use embedded_graphics::text::{Alignment, Baseline, Text, TextStyleBuilder};
 use image::imageops;
 use image::{ImageBuffer, Rgb};
 
-use crate::gallery::decide::Decision;
+use crate::device::sight::{Sight, Tone};
+use crate::picture::bounds::Bounds;
 use crate::picture::frame::Frame;
-use crate::vision::locate::Bounds;
 
-/// What is drawn over a picture.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Sight {
-    /// Where the mark is, in pixels of the picture.
-    pub bounds: Option<Bounds>,
-    /// What is said of it.
-    pub label: String,
-    /// In which colour.
-    pub tone: Tone,
-    /// p of the nearest class and the threshold, each 0 to 1.
-    pub p: Option<(f32, f32)>,
-    /// How things stand with the camera, or with what is being learned; empty where nothing is to be said.
-    pub state: String,
-    /// Frames decided in a second.
-    pub fps: Option<f32>,
-}
-
-/// The colour of a statement.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tone {
-    /// Recognised: green.
-    Match,
-    /// Unknown: amber.
-    Unknown,
-    /// Just enrolled: blue.
-    Enrolled,
-    /// Nothing to see: grey.
-    Nothing,
-}
-
-impl Tone {
-    // Each is bright enough to be "on" where a panel knows no colours.
-    fn color(self) -> Rgb888 {
-        match self {
-            Tone::Match => Rgb888::new(60, 220, 90),
-            Tone::Unknown => Rgb888::new(255, 170, 40),
-            Tone::Enrolled => Rgb888::new(90, 170, 255),
-            Tone::Nothing => Rgb888::new(150, 150, 150),
-        }
-    }
-}
-
-impl Sight {
-    /// Only words.
-    pub fn saying(label: &str, tone: Tone) -> Self {
-        Self {
-            bounds: None,
-            label: label.to_owned(),
-            tone,
-            p: None,
-            state: String::new(),
-            fps: None,
-        }
-    }
-
-    /// How a decision at `threshold` is shown.
-    pub fn of(decision: &Decision, bounds: Option<Bounds>, threshold: f32) -> Self {
-        let (label, tone, p) = match decision {
-            Decision::Match { name, p, .. } => (&**name, Tone::Match, Some(*p)),
-            Decision::Unknown { best, .. } => {
-                let p = best.as_ref().map(|(_, p)| *p);
-                ("unknown", Tone::Unknown, p)
-            }
-        };
-        Self {
-            bounds,
-            p: p.map(|p| (p, threshold)),
-            ..Self::saying(label, tone)
-        }
+// Each is bright enough to be "on" where a panel knows no colours.
+fn color(tone: Tone) -> Rgb888 {
+    match tone {
+        Tone::Match => Rgb888::new(60, 220, 90),
+        Tone::Unknown => Rgb888::new(255, 170, 40),
+        Tone::Enrolled => Rgb888::new(90, 170, 255),
+        Tone::Nothing => Rgb888::new(150, 150, 150),
     }
 }
 
@@ -99,7 +37,7 @@ where
     D::Color: From<Rgb888>,
 {
     let Size { width, height } = target.bounding_box().size;
-    let color = sight.tone.color();
+    let color = color(sight.tone);
     if let Some(bounds) = sight.bounds {
         let corner = Point::new(bounds.x.floor() as i32 - 3, bounds.y.floor() as i32 - 3);
         let across = Size::new(
@@ -159,7 +97,7 @@ where
     D::Color: From<Rgb888>,
 {
     let Size { width, height } = target.bounding_box().size;
-    let color = sight.tone.color();
+    let color = color(sight.tone);
     let font = &FONT_6X10;
     target.clear(Rgb888::BLACK.into())?;
     draw_state(target, sight, font)?;
@@ -319,18 +257,15 @@ fn small_font(target_height: u32) -> &'static MonoFont<'static> {
 
 /// A picture that can be drawn on.
 pub struct Canvas {
-    width: usize,
-    height: usize,
-    pixels: Vec<u8>,
+    /// In colour.
+    frame: Frame,
 }
 
 impl Canvas {
     /// A copy of `frame` in colour, with `sight` drawn over it.
     pub fn showing(frame: &Frame, sight: &Sight) -> Self {
         let mut canvas = Self {
-            width: frame.width(),
-            height: frame.height(),
-            pixels: frame.to_rgb().pixels().to_vec(),
+            frame: frame.to_rgb().into_owned(),
         };
         let Ok(()) = draw(&mut canvas, sight);
         canvas
@@ -353,7 +288,9 @@ impl Canvas {
             |side: usize, most: usize| ((side as f32 * scale).round() as usize).clamp(1, most);
         let inner = (scaled(frame.width(), width), scaled(frame.height(), height));
         let (left, top) = ((width - inner.0) / 2, (height - inner.1) / 2);
-        let mut pixels = vec![0; width * height * 3];
+        let mut fitted = Frame::default();
+        let pixels = fitted.reshape(width, height, 3);
+        pixels.fill(0);
         // Means of what a pixel covers, not the nearest one: a pen stroke is few pixels wide.
         let rgb = frame.to_rgb();
         let view = ImageBuffer::<Rgb<u8>, &[u8]>::from_raw(
@@ -368,11 +305,7 @@ impl Canvas {
                 pixels[at..at + row.len()].copy_from_slice(row);
             }
         }
-        let mut canvas = Self {
-            width,
-            height,
-            pixels,
-        };
+        let mut canvas = Self { frame: fitted };
         let bounds = sight.bounds.map(|bounds| Bounds {
             x: bounds.x * scale + left as f32,
             y: bounds.y * scale + top as f32,
@@ -389,21 +322,18 @@ impl Canvas {
 
     /// RGB, row-major, three bytes a pixel.
     pub fn pixels(&self) -> &[u8] {
-        &self.pixels
+        self.frame.pixels()
     }
 
     /// The picture as it is now.
     pub fn into_frame(self) -> Frame {
-        match Frame::new(self.width, self.height, 3, self.pixels) {
-            Ok(frame) => frame,
-            Err(_) => unreachable!("drawing does not change the size"),
-        }
+        self.frame
     }
 }
 
 impl OriginDimensions for Canvas {
     fn size(&self) -> Size {
-        Size::new(self.width as u32, self.height as u32)
+        Size::new(self.frame.width() as u32, self.frame.height() as u32)
     }
 }
 
@@ -415,12 +345,13 @@ impl DrawTarget for Canvas {
     where
         I: IntoIterator<Item = Pixel<Rgb888>>,
     {
+        let (width, height) = (self.frame.width(), self.frame.height());
+        let samples = self.frame.pixels_mut();
         for Pixel(Point { x, y }, color) in pixels {
-            let inside =
-                (0..self.width as i32).contains(&x) && (0..self.height as i32).contains(&y);
+            let inside = (0..width as i32).contains(&x) && (0..height as i32).contains(&y);
             if inside {
-                let at = (y as usize * self.width + x as usize) * 3;
-                self.pixels[at..at + 3].copy_from_slice(&[color.r(), color.g(), color.b()]);
+                let at = (y as usize * width + x as usize) * 3;
+                samples[at..at + 3].copy_from_slice(&[color.r(), color.g(), color.b()]);
             }
         }
         Ok(())
@@ -428,196 +359,4 @@ impl DrawTarget for Canvas {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use embedded_graphics::mock_display::MockDisplay;
-    use embedded_graphics::pixelcolor::BinaryColor;
-
-    const GREEN: [u8; 3] = [60, 220, 90];
-
-    fn at(frame: &Frame, x: usize, y: usize) -> [u8; 3] {
-        let at = (y * frame.width() + x) * 3;
-        [0, 1, 2].map(|c| frame.pixels()[at + c])
-    }
-
-    /// A sheet with an L on it: a stroke down, a shorter one to the right.
-    fn scene() -> Frame {
-        Frame::from_fn(640, 480, |x, y| {
-            let down = (300..316).contains(&x) && (120..280).contains(&y);
-            let right = (300..380).contains(&x) && (264..280).contains(&y);
-            if down || right { 30 } else { 210 }
-        })
-    }
-
-    fn on_the_l(label: &str, tone: Tone, p: Option<(f32, f32)>) -> Sight {
-        let bounds = Bounds {
-            x: 300.0,
-            y: 120.0,
-            width: 80.0,
-            height: 160.0,
-        };
-        Sight {
-            bounds: Some(bounds),
-            p,
-            fps: Some(24.6),
-            ..Sight::saying(label, tone)
-        }
-    }
-
-    /// Compares with the picture of that name in `tests/fixtures/overlay`. After a change that was meant, look at
-    /// the picture that the failure names and copy it there.
-    fn is_as_the_picture(drawn: &Frame, name: &str) {
-        let file = format!("../tests/fixtures/overlay/{name}.png");
-        let kept = Frame::load(&std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(&file));
-        if kept.is_ok_and(|kept| *kept.to_rgb() == *drawn.to_rgb()) {
-            return;
-        }
-        let now = std::env::temp_dir().join(format!("onelook-overlay-{name}.png"));
-        std::fs::write(&now, drawn.to_png().unwrap()).unwrap();
-        panic!("{file} is another picture than what is drawn now: {now:?}");
-    }
-
-    /// A 128x64 panel that knows no colours, lit pixels white.
-    fn on_a_panel(sight: &Sight) -> Frame {
-        struct Panel([bool; 128 * 64]);
-        impl OriginDimensions for Panel {
-            fn size(&self) -> Size {
-                Size::new(128, 64)
-            }
-        }
-        impl DrawTarget for Panel {
-            type Color = BinaryColor;
-            type Error = Infallible;
-            fn draw_iter<I: IntoIterator<Item = Pixel<BinaryColor>>>(
-                &mut self,
-                pixels: I,
-            ) -> Result<(), Infallible> {
-                for Pixel(Point { x, y }, color) in pixels {
-                    if (0..128).contains(&x) && (0..64).contains(&y) {
-                        self.0[(y * 128 + x) as usize] = color.is_on();
-                    }
-                }
-                Ok(())
-            }
-        }
-        let mut panel = Panel([true; 128 * 64]);
-        let Ok(()) = draw_words(&mut panel, sight);
-        Frame::from_fn(128, 64, |x, y| if panel.0[y * 128 + x] { 255 } else { 0 })
-    }
-
-    #[test]
-    fn a_monochrome_panel_of_128x64_shows_words_and_the_bar() {
-        let sight = on_the_l("cup", Tone::Match, Some((0.97, 0.906)));
-        is_as_the_picture(&on_a_panel(&sight), "128x64-match");
-        let sight = Sight {
-            state: "camera lost, again in 4 s".to_owned(),
-            ..on_the_l(
-                "a name that fits in no font",
-                Tone::Unknown,
-                Some((0.2, 0.906)),
-            )
-        };
-        is_as_the_picture(&on_a_panel(&sight), "128x64-unknown");
-    }
-
-    #[test]
-    fn a_square_of_240_shows_the_picture_between_the_words() {
-        let sight = Sight {
-            state: "live".to_owned(),
-            ..on_the_l("cup", Tone::Match, Some((0.992_787, 0.906)))
-        };
-        let canvas = Canvas::fitted(&scene(), &sight, (240, 240));
-        is_as_the_picture(&canvas.into_frame(), "240x240-match");
-        let sight = Sight {
-            state: "hold still: blurred".to_owned(),
-            bounds: None,
-            ..on_the_l("nothing shown", Tone::Nothing, None)
-        };
-        let canvas = Canvas::fitted(&scene(), &sight, (240, 240));
-        is_as_the_picture(&canvas.into_frame(), "240x240-nothing");
-    }
-
-    #[test]
-    fn a_picture_of_640x480_keeps_its_pixels_between_the_words() {
-        let sight = Sight {
-            state: "live".to_owned(),
-            ..on_the_l("unknown", Tone::Unknown, Some((0.5, 0.906)))
-        };
-        let drawn = Canvas::showing(&scene(), &sight).into_frame();
-        // Paper and ink as they were, in the box.
-        assert_eq!(at(&drawn, 350, 200), [210; 3]);
-        assert_eq!(at(&drawn, 308, 200), [30; 3]);
-        is_as_the_picture(&drawn, "640x480-unknown");
-    }
-
-    #[test]
-    fn the_bar_is_as_long_as_p_and_the_mark_stands_at_the_threshold() {
-        let sight = on_the_l("cup", Tone::Match, Some((0.75, 0.5)));
-        let drawn = Canvas::showing(&Frame::from_fn(208, 120, |_, _| 200), &sight).into_frame();
-        // Band 80..120; bar from 4, 200 wide, rows 105..116: full up to 154, mark at 104 and 105.
-        assert_eq!(at(&drawn, 20, 110), GREEN);
-        assert_eq!(at(&drawn, 152, 110), GREEN);
-        assert_eq!(at(&drawn, 156, 110), [0; 3]);
-        for y in [105, 110, 115] {
-            let across = [102, 103, 104, 105, 106, 107].map(|x| at(&drawn, x, y)[0]);
-            let beside = if y == 110 { 60 } else { 0 };
-            assert_eq!(across, [beside, 0, 255, 255, 0, beside], "row {y}");
-        }
-    }
-
-    #[test]
-    fn a_fitted_picture_is_centred_and_its_box_moves_with_it() {
-        // 40x10 into 160x160: four times as large, from row 60 to row 100.
-        let frame = Frame::from_fn(40, 10, |_, _| 200);
-        let bounds = Bounds {
-            x: 10.0,
-            y: 2.0,
-            width: 5.0,
-            height: 3.0,
-        };
-        let sight = Sight {
-            bounds: Some(bounds),
-            ..Sight::saying("", Tone::Match)
-        };
-        let drawn = Canvas::fitted(&frame, &sight, (160, 160)).into_frame();
-        assert_eq!(at(&drawn, 80, 59), [0; 3]);
-        assert_eq!(at(&drawn, 80, 60), [200; 3]);
-        assert_eq!(at(&drawn, 80, 99), [200; 3]);
-        assert_eq!(at(&drawn, 80, 100), [0; 3]);
-        // The bounds are 40..60 and 68..80 now; the stroke runs three pixels outside.
-        assert_eq!(at(&drawn, 37, 70), GREEN);
-        assert_eq!(at(&drawn, 45, 65), GREEN);
-        assert_eq!(at(&drawn, 50, 74), [200; 3]);
-    }
-
-    #[test]
-    fn what_lies_outside_of_the_picture_is_cut_off() {
-        let bounds = Bounds {
-            x: -50.0,
-            y: -20.0,
-            width: 3000.0,
-            height: 1000.0,
-        };
-        let sight = Sight {
-            bounds: Some(bounds),
-            state: "words\nand words ".repeat(30),
-            ..Sight::saying(&"a long name ".repeat(30), Tone::Nothing)
-        };
-        for (width, height) in [(240, 150), (1, 1), (3, 200), (200, 3)] {
-            let frame = Frame::from_fn(width, height, |_, _| 200);
-            let drawn = Canvas::showing(&frame, &sight).into_frame();
-            assert_eq!((drawn.width(), drawn.height()), (width, height));
-        }
-    }
-
-    #[test]
-    fn any_target_of_embedded_graphics_will_do() {
-        let mut display = MockDisplay::<Rgb888>::new();
-        display.set_allow_overdraw(true);
-        display.set_allow_out_of_bounds_drawing(true);
-        draw_words(&mut display, &Sight::saying("l", Tone::Match)).unwrap();
-        draw(&mut display, &Sight::saying("l", Tone::Match)).unwrap();
-        let lit = display.affected_area();
-        assert!(!lit.is_zero_sized());
-    }
-}
+mod tests;

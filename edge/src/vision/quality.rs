@@ -3,9 +3,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::picture::bounds::Bounds;
 use crate::picture::frame::Frame;
-use crate::vision::locate::{Bounds, Mark};
-use crate::vision::preprocess::{self, Crop, InputSpec, Patch, Scaling};
+use crate::vision::locate::Mark;
+use crate::vision::locate::Thing;
+use crate::vision::preprocess::{self, CutMemory, InputSpec, Patch, Scaling};
 
 /// Edges are measured at so many pixels for one of the model's input.
 const ZOOM: usize = 2;
@@ -112,50 +114,40 @@ impl Gates {
 
 /// The memory that [`of_in`] works in.
 #[derive(Debug, Default)]
-pub struct Scratch {
+pub struct JudgeMemory {
     levels: Patch,
     sorted: Vec<f32>,
-    within: preprocess::Scratch,
+    cut: CutMemory,
 }
 
 /// Measures the look at what [`preprocess::find`] found in `frame`. `None` where `spec` needs a mark
 /// and there is none.
-pub fn of(frame: &Frame, mark: Option<&Mark>, spec: &InputSpec) -> Option<Quality> {
-    of_in(frame, mark, spec, &mut Scratch::default())
+pub fn of(frame: &Frame, thing: Thing, spec: &InputSpec) -> Option<Quality> {
+    of_in(frame, thing, spec, &mut JudgeMemory::default())
 }
 
 /// The same in memory that is there already: from the second frame of a size on, nothing is allocated.
 pub fn of_in(
     frame: &Frame,
-    mark: Option<&Mark>,
+    thing: Thing,
     spec: &InputSpec,
-    scratch: &mut Scratch,
+    memory: &mut JudgeMemory,
 ) -> Option<Quality> {
     let fine = InputSpec {
         channels: 1,
         side_px: (ZOOM * spec.side_px).min(512),
         ..spec.clone()
     };
-    let Scratch {
+    let JudgeMemory {
         levels,
         sorted,
-        within,
-    } = scratch;
-    preprocess::patch_in(frame, mark, &fine, within, levels).ok()?;
+        cut,
+    } = memory;
+    preprocess::patch_in(frame, thing, &fine, cut, levels).ok()?;
     let Patch(levels) = levels;
-    let region = match (spec.crop, mark) {
-        (Crop::Mark { margin }, Some(mark)) => mark.bounds.square(margin),
-        (Crop::Mark { .. }, None) => return None,
-        (Crop::Frame, _) => Bounds {
-            x: 0.0,
-            y: 0.0,
-            width: frame.width() as f32,
-            height: frame.height() as f32,
-        }
-        .square(0.0),
-    };
-    let (contrast, clipped) = match (spec.scaling, mark) {
-        (Scaling::InkIsOne, Some(mark)) => {
+    let region = spec.region(frame, thing).ok()?;
+    let (contrast, clipped) = match (spec.scaling, thing) {
+        (Scaling::InkIsOne, Thing::Mark(mark)) => {
             let paper = mark.paper.at(
                 mark.bounds.x + mark.bounds.width / 2.0,
                 mark.bounds.y + mark.bounds.height / 2.0,
@@ -178,7 +170,7 @@ pub fn of_in(
         contrast,
         clipped,
         scale: region.width / spec.side_px as f32,
-        is_cut_off: mark.is_some_and(|mark| is_cut_off(frame, mark, region)),
+        is_cut_off: matches!(thing, Thing::Mark(mark) if is_cut_off(frame, mark, region)),
     })
 }
 
@@ -255,6 +247,7 @@ fn is_cut_off(frame: &Frame, mark: &Mark, region: Bounds) -> bool {
 mod tests {
     use super::*;
     use crate::vision::locate;
+    use crate::vision::preprocess::Crop;
 
     fn spec() -> InputSpec {
         InputSpec {
@@ -277,7 +270,8 @@ mod tests {
     }
 
     fn measured(frame: &Frame) -> Quality {
-        of(frame, locate::mark(frame).as_ref(), &spec()).unwrap()
+        let mark = locate::mark(frame).unwrap();
+        of(frame, Thing::Mark(&mark), &spec()).unwrap()
     }
 
     #[test]
@@ -336,7 +330,7 @@ mod tests {
             ..spec()
         };
         let frame = Frame::from_fn(64, 64, |x, _| if x < 16 { 255 } else { 100 });
-        let quality = of(&frame, None, &spec).unwrap();
+        let quality = of(&frame, Thing::Whole, &spec).unwrap();
         assert!((quality.clipped - 0.25).abs() < 0.02, "{quality:?}");
         assert!((quality.contrast - 155.0).abs() < 1.0);
     }

@@ -5,41 +5,8 @@ pub mod camera;
 
 use onelook_edge::picture::frame::Frame;
 use rand::{Rng, RngExt};
-use serde::{Deserialize, Serialize};
 
-use crate::config::Augment;
-
-/// Ranges of a random affine distortion; each component is used with `probability` (Koch et al.
-/// 2015, section 3.3).
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct AffineRanges {
-    /// Rotation by up to so much either way.
-    pub rotation_degrees: f32,
-    /// Shear along x and along y, each by up to so much either way.
-    pub shear: f32,
-    /// Least factor of scale, along x and along y.
-    pub scale_low: f32,
-    /// Greatest factor of scale.
-    pub scale_high: f32,
-    /// Shift along x and along y, each by up to so much either way.
-    pub shift_px: f32,
-    /// 0 to 1.
-    pub probability: f64,
-}
-
-/// A smooth random displacement (Simard, Steinkraus and Platt 2003, section 2), drawn on a coarse
-/// grid and interpolated between its points.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Elastic {
-    /// Standard deviation of the displacement of a grid point, in pixels.
-    pub displacement_px: f32,
-    /// Distance of the grid points, in pixels, at least 1.
-    pub grid_px: f32,
-    /// 0 to 1.
-    pub probability: f64,
-}
+use crate::config::{AffineRanges, Augment};
 
 /// A linear map about the centre of a picture, then a shift.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -104,57 +71,11 @@ pub fn distort(frame: &Frame, augment: &Augment, rng: &mut impl Rng) -> Frame {
     let affine = augment
         .affine
         .map_or(Affine::IDENTITY, |ranges| ranges.sample(rng));
-    let field = augment
-        .elastic
-        .filter(|elastic| rng.random_bool(elastic.probability.clamp(0.0, 1.0)))
-        .map(|elastic| Field::sample(&elastic, frame.width(), frame.height(), rng));
-    warp(frame, &affine, field.as_ref())
+    warp(frame, &affine)
 }
 
-/// Displacements at the points of a coarse grid.
-pub struct Field {
-    columns: usize,
-    per_px: f32,
-    /// (x, y) in pixels, row-major.
-    points: Vec<[f32; 2]>,
-}
-
-impl Field {
-    /// A random field for a picture of this size.
-    pub fn sample(elastic: &Elastic, width: usize, height: usize, rng: &mut impl Rng) -> Self {
-        let per_px = 1.0 / elastic.grid_px.max(1.0);
-        let points_along = |side: usize| (side as f32 * per_px).ceil() as usize + 2;
-        let (columns, rows) = (points_along(width), points_along(height));
-        // The sum of four uniform numbers is near enough to a normal one, and bounded.
-        let deviation = (4.0f32 / 12.0).sqrt();
-        let mut number = || {
-            let sum: f32 = (0..4).map(|_| rng.random::<f32>() - 0.5).sum();
-            elastic.displacement_px * sum / deviation
-        };
-        Self {
-            columns,
-            per_px,
-            points: (0..columns * rows).map(|_| [number(), number()]).collect(),
-        }
-    }
-
-    fn at(&self, x: f32, y: f32) -> [f32; 2] {
-        let (gx, gy) = (x * self.per_px, y * self.per_px);
-        let (column, row) = (gx as usize, gy as usize);
-        let smooth = |t: f32| t * t * (3.0 - 2.0 * t);
-        let (fx, fy) = (smooth(gx.fract()), smooth(gy.fract()));
-        let point = |dx: usize, dy: usize| self.points[(row + dy) * self.columns + column + dx];
-        [0, 1].map(|axis| {
-            let top = point(0, 0)[axis] * (1.0 - fx) + point(1, 0)[axis] * fx;
-            let bottom = point(0, 1)[axis] * (1.0 - fx) + point(1, 1)[axis] * fx;
-            top * (1.0 - fy) + bottom * fy
-        })
-    }
-}
-
-/// `frame` mapped by `affine`, then displaced, by linear interpolation in one pass; a singular
-/// matrix changes nothing.
-pub fn warp(frame: &Frame, affine: &Affine, field: Option<&Field>) -> Frame {
+/// `frame` mapped by `affine`, by linear interpolation; a singular matrix changes nothing.
+pub fn warp(frame: &Frame, affine: &Affine) -> Frame {
     let [[a, b], [c, d]] = affine.matrix;
     let determinant = a * d - b * c;
     if determinant.abs() < 1e-6 {
@@ -171,9 +92,8 @@ pub fn warp(frame: &Frame, affine: &Affine, field: Option<&Field>) -> Frame {
     let mut out = Vec::with_capacity(pixels.len());
     for y in 0..height {
         for x in 0..width {
-            let moved = field.map_or([0.0; 2], |field| field.at(x as f32, y as f32));
-            let u = x as f32 - centre[0] - affine.shift_px[0] + moved[0];
-            let v = y as f32 - centre[1] - affine.shift_px[1] + moved[1];
+            let u = x as f32 - centre[0] - affine.shift_px[0];
+            let v = y as f32 - centre[1] - affine.shift_px[1];
             let sx = inverse[0][0] * u + inverse[0][1] * v + centre[0];
             let sy = inverse[1][0] * u + inverse[1][1] * v + centre[1];
             let (left, top) = (floor(sx), floor(sy));
@@ -190,9 +110,9 @@ pub fn warp(frame: &Frame, affine: &Affine, field: Option<&Field>) -> Frame {
                     upper + (lower - upper) * fy
                 } else {
                     let at = |x: isize, y: isize| {
-                        let held =
+                        let inside =
                             (0..width as isize).contains(&x) && (0..height as isize).contains(&y);
-                        if held {
+                        if inside {
                             pixels[(y as usize * width + x as usize) * channels + channel]
                         } else {
                             background[channel]
@@ -221,9 +141,8 @@ fn mix(a: u8, b: u8, share: f32) -> f32 {
     a + (b - a) * share
 }
 
-/// `frame`, left and right swapped where `mirrored`, then turned clockwise by 90 degrees, `turns`
-/// times.
-pub fn posed(frame: &Frame, turns: u8, mirrored: bool) -> Frame {
+/// `frame` turned clockwise by 90 degrees, `turns` times.
+pub fn turned(frame: &Frame, turns: u8) -> Frame {
     let (width, height, channels) = (frame.width(), frame.height(), frame.channels());
     let (out_width, out_height) = if turns.is_multiple_of(2) {
         (width, height)
@@ -239,41 +158,11 @@ pub fn posed(frame: &Frame, turns: u8, mirrored: bool) -> Frame {
                 2 => (width - 1 - x, height - 1 - y),
                 _ => (width - 1 - y, x),
             };
-            let sx = if mirrored { width - 1 - sx } else { sx };
             let at = (sy * width + sx) * channels;
             out.extend_from_slice(&frame.pixels()[at..at + channels]);
         }
     }
     Frame::new(out_width, out_height, channels, out).unwrap_or_else(|_| frame.clone())
-}
-
-/// Dark strokes grown (`amount` above 0) or shrunk (below 0) by up to a pixel at each edge:
-/// between the picture (0) and its 3x3 minimum (1) or maximum (-1).
-pub fn thicken(frame: &Frame, amount: f32) -> Frame {
-    let (width, height, channels) = (frame.width(), frame.height(), frame.channels());
-    let share = amount.abs().min(1.0);
-    let pixels = frame.pixels();
-    let mut out = Vec::with_capacity(pixels.len());
-    for y in 0..height {
-        for x in 0..width {
-            for channel in 0..channels {
-                let own = pixels[(y * width + x) * channels + channel];
-                let mut extreme = own;
-                for ny in y.saturating_sub(1)..=(y + 1).min(height - 1) {
-                    for nx in x.saturating_sub(1)..=(x + 1).min(width - 1) {
-                        let near = pixels[(ny * width + nx) * channels + channel];
-                        extreme = if amount > 0.0 {
-                            extreme.min(near)
-                        } else {
-                            extreme.max(near)
-                        };
-                    }
-                }
-                out.push((mix(own, extreme, share) + 0.5) as u8);
-            }
-        }
-    }
-    Frame::new(width, height, channels, out).unwrap_or_else(|_| frame.clone())
 }
 
 /// Both drawings in one grey picture, the second moved by `right` and `down` pixels against the first: at each
@@ -386,7 +275,7 @@ mod tests {
 
     #[test]
     fn the_identity_changes_no_byte() {
-        assert_eq!(warp(&lopsided(), &Affine::IDENTITY, None), lopsided());
+        assert_eq!(warp(&lopsided(), &Affine::IDENTITY), lopsided());
     }
 
     #[test]
@@ -397,7 +286,7 @@ mod tests {
         };
         // Border, corners twice: 1 1 2 3 3 4 4 5 6 6, upper median 4.
         let expected = Frame::new(3, 2, 1, vec![4, 1, 2, 4, 4, 5]).unwrap();
-        assert_eq!(warp(&lopsided(), &shift, None), expected);
+        assert_eq!(warp(&lopsided(), &shift), expected);
     }
 
     #[test]
@@ -408,20 +297,17 @@ mod tests {
         };
         let frame = Frame::new(3, 1, 1, vec![10, 20, 40]).unwrap();
         // Border: every pixel twice, the ends twice more; median 20.
-        assert_eq!(warp(&frame, &shift, None).pixels(), [15, 30, 30]);
+        assert_eq!(warp(&frame, &shift).pixels(), [15, 30, 30]);
     }
 
     #[test]
     fn a_quarter_turn_is_clockwise_and_four_are_none() {
-        let turned = posed(&lopsided(), 1, false);
-        assert_eq!((turned.width(), turned.height()), (2, 3));
-        assert_eq!(turned.pixels(), [4, 1, 5, 2, 6, 3]);
-        assert_eq!(posed(&lopsided(), 2, false).pixels(), [6, 5, 4, 3, 2, 1]);
-        assert_eq!(posed(&turned, 3, false), lopsided());
-        assert_eq!(posed(&lopsided(), 4, false), lopsided());
-        // 3 2 1 / 6 5 4, then turned.
-        assert_eq!(posed(&lopsided(), 0, true).pixels(), [3, 2, 1, 6, 5, 4]);
-        assert_eq!(posed(&lopsided(), 1, true).pixels(), [6, 3, 5, 2, 4, 1]);
+        let quarter = turned(&lopsided(), 1);
+        assert_eq!((quarter.width(), quarter.height()), (2, 3));
+        assert_eq!(quarter.pixels(), [4, 1, 5, 2, 6, 3]);
+        assert_eq!(turned(&lopsided(), 2).pixels(), [6, 5, 4, 3, 2, 1]);
+        assert_eq!(turned(&quarter, 3), lopsided());
+        assert_eq!(turned(&lopsided(), 4), lopsided());
     }
 
     #[test]
@@ -446,26 +332,11 @@ mod tests {
     fn the_same_seed_gives_the_same_bytes() {
         let augment = Augment {
             affine: Some(RANGES),
-            elastic: Some(Elastic {
-                displacement_px: 2.0,
-                grid_px: 12.0,
-                probability: 1.0,
-            }),
-            thickness: 0.0,
             camera: None,
         };
         let frame = Frame::from_fn(40, 30, |x, y| ((x * 7 + y * 13) % 256) as u8);
         let drawn = |seed| distort(&frame, &augment, &mut ChaCha8Rng::seed_from_u64(seed));
         assert_eq!(drawn(3), drawn(3));
         assert_ne!(drawn(3), drawn(4));
-    }
-
-    #[test]
-    fn strokes_grow_and_shrink_by_a_pixel_at_most() {
-        let line = Frame::from_fn(7, 5, |x, _| if (2..5).contains(&x) { 0 } else { 255 });
-        let dark = |frame: &Frame| frame.pixels()[..7].iter().filter(|&&v| v < 128).count();
-        assert_eq!(dark(&thicken(&line, 1.0)), 5);
-        assert_eq!(dark(&thicken(&line, -1.0)), 1);
-        assert_eq!(thicken(&line, 0.0), line);
     }
 }

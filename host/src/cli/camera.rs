@@ -12,7 +12,7 @@ use rand::seq::SliceRandom;
 use super::session::SessionArgs;
 use super::{Failure, open_data};
 use crate::augment::camera::{self, Session};
-use crate::train::sampler::{self, Purpose};
+use crate::random::{Purpose, stream};
 
 #[derive(Args)]
 pub(super) struct CameraArgs {
@@ -40,7 +40,7 @@ pub(super) fn run(args: &CameraArgs, out: &mut dyn Write) -> Result<ExitCode, Fa
     let mut frames: Vec<_> = classes
         .flat_map(|class| class.pictures.iter().map(|picture| &picture.frame))
         .collect();
-    frames.shuffle(&mut sampler::stream(args.seed, Purpose::Batch, 0));
+    frames.shuffle(&mut stream(args.seed, Purpose::Batch, 0));
     frames.truncate(args.pictures);
     let (mut found, mut taken) = (0, 0);
     std::fs::create_dir_all(&args.out).map_err(|error| format!("{:?}: {error}", args.out))?;

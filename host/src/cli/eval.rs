@@ -10,11 +10,12 @@ use onelook_edge::model::Model;
 use super::session::SessionArgs;
 use super::{Failure, held_out, open_data, percent};
 use crate::augment::camera::{Disturbance, Session};
-use crate::data::{self, Run};
+use crate::data::runs::{self, Run};
+use crate::data::split;
 use crate::measure::eval::{self, Accuracy, CameraOptions, Rule, Verification};
 use crate::measure::openset::{self, CrossFitRow, OpenSet};
 use crate::measure::oracle;
-use crate::train::sampler::{self, TrialSpec};
+use crate::measure::trials::TrialSpec;
 
 #[derive(Args)]
 pub(super) struct EvalArgs {
@@ -94,7 +95,7 @@ pub(super) fn run(args: EvalArgs, out: &mut dyn Write) -> Result<ExitCode, Failu
         looks: args.looks.unwrap_or(1),
     });
     if let Some(path) = &args.runs {
-        let runs = data::open_runs(path)?;
+        let runs = runs::open(path)?;
         if let Some(model) = model.as_ref().filter(|_| args.camera_table) {
             return camera_table(model, &runs, args.seed, args.json, out);
         }
@@ -118,7 +119,7 @@ pub(super) fn run(args: EvalArgs, out: &mut dyn Write) -> Result<ExitCode, Failu
         let (unseen, seen) = held_out(data, model.card())?;
         (data, trained) = (unseen, Some(seen));
     }
-    let blank = sampler::drop_blank(&mut data, &model.card().input);
+    let blank = split::drop_blank(&mut data, &model.card().input);
     for skipped in data.skipped.iter().chain(&blank) {
         eprintln!("skipped {}: {}", skipped.source, skipped.reason);
     }
@@ -136,7 +137,7 @@ pub(super) fn run(args: EvalArgs, out: &mut dyn Write) -> Result<ExitCode, Failu
         let mut trained = trained.filter(|trained| trained.classes() > 0);
         let fill = match &mut trained {
             Some(trained) => {
-                sampler::drop_blank(trained, &model.card().input);
+                split::drop_blank(trained, &model.card().input);
                 eval::embed_all(&model, trained)?.concat()
             }
             None => Vec::new(),

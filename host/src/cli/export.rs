@@ -10,7 +10,7 @@ use onelook_edge::model::Precision;
 use super::inspect::print_points;
 use super::{Failure, open_data};
 use crate::export;
-use crate::train;
+use crate::train::run;
 
 #[derive(Args)]
 pub(super) struct ExportArgs {
@@ -47,7 +47,7 @@ enum PrecisionArg {
 }
 
 pub(super) fn run(args: ExportArgs, out: &mut dyn Write) -> Result<ExitCode, Failure> {
-    let run = train::read_run(&args.run)?;
+    let run = run::read(&args.run)?;
     let data = open_data(args.data.as_deref().unwrap_or(&run.data))?;
     let calibration = args.calibrate.as_deref().map(open_data).transpose()?;
     let stem = args
@@ -66,6 +66,9 @@ pub(super) fn run(args: ExportArgs, out: &mut dyn Write) -> Result<ExitCode, Fai
         licence: args.licence,
     };
     let report = export::export(&order, data, calibration)?;
+    for skipped in &report.skipped {
+        eprintln!("skipped {}: {}", skipped.source, skipped.reason);
+    }
     writeln!(out, "{}: {} bytes", order.out.display(), report.bytes)?;
     match report.card.precision {
         Precision::F32 => writeln!(

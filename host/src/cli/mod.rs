@@ -18,7 +18,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use onelook_edge::model::Card;
 
 use crate::data::glyphs::{self, GlyphsSpec};
-use crate::data::{self, Dataset};
+use crate::data::{Dataset, labels};
 
 /// Exit code of a run that was told to stop, as shells have it.
 const STOPPED: u8 = 130;
@@ -79,6 +79,7 @@ fn is_broken_pipe(failure: &Failure) -> bool {
 }
 
 fn run(cli: Cli, out: &mut dyn Write) -> Result<ExitCode, Failure> {
+    onelook_edge::kernel::chosen()?;
     match cli.command {
         Command::Train(args) => train::run(args),
         Command::Eval(args) => eval::run(args, out),
@@ -101,7 +102,7 @@ fn open_data(source: &str) -> Result<Dataset, Failure> {
     if source == "glyphs" {
         return Ok(glyphs::draw(&GlyphsSpec::default()));
     }
-    Ok(data::open(Path::new(source))?)
+    Ok(labels::open(Path::new(source))?)
 }
 
 /// The part of `data` that the model never trained on, by the names in its card, and the rest.

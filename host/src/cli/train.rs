@@ -9,7 +9,9 @@ use clap::Args;
 
 use super::{Failure, STOPPED, open_data};
 use crate::config::Recipe;
-use crate::train::{self, Compute, Ending};
+use crate::train::device::Compute;
+use crate::train::run::RunData;
+use crate::train::{self, Ending};
 
 #[derive(Args)]
 pub(super) struct TrainArgs {
@@ -71,7 +73,11 @@ pub(super) fn run(args: TrainArgs) -> Result<ExitCode, Failure> {
     let asked = Arc::clone(&stop);
     ctrlc::set_handler(move || asked.store(true, Ordering::Relaxed))?;
     let out = order.out.display();
-    match train::train(&order, data, &stop)? {
+    let data = RunData::of(data, &order.recipe, order.seed);
+    for skipped in &data.skipped {
+        eprintln!("skipped {}: {}", skipped.source, skipped.reason);
+    }
+    match train::train(&order, &data, &stop)? {
         Ending::Finished(progress) => eprintln!(
             "finished: best validation {:.2} % after epoch {}; next: onelook export --run {out} --out model.onnx",
             100.0 * progress.best_accuracy,

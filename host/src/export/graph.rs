@@ -2,19 +2,13 @@
 //! weights and operators: nothing of cards, files or training.
 
 use onelook_edge::gallery::head::Head;
-use onelook_edge::model::onnx::attribute_proto::AttributeType;
-use onelook_edge::model::onnx::tensor_proto::DataType;
-use onelook_edge::model::onnx::tensor_shape_proto::{Dimension, dimension};
-use onelook_edge::model::onnx::{
-    AttributeProto, GraphProto, NodeProto, TensorProto, TensorShapeProto, TypeProto,
-    ValueInfoProto, type_proto,
-};
+use onelook_edge::model::onnx::{Attribute, Graph, Node, Size, Tensor, ValueInfo};
 use onelook_edge::model::{INPUT, OUTPUT};
 use onelook_edge::vision::preprocess::InputSpec;
 
-use crate::config::Block;
 use crate::export::quantize::{QuantizedTwin, ZERO};
-use crate::network::PlainTwin;
+use crate::network::plain::PlainTwin;
+use crate::network::spec::Block;
 
 /// The weights of one twin, in either arithmetic.
 #[derive(Clone, Copy)]
@@ -26,8 +20,8 @@ pub enum Weights<'a> {
 }
 
 /// One twin: `image` [N, channels, side, side] to `embedding` [N, dims].
-pub fn twin(weights: Weights, input: &InputSpec, dims: usize) -> GraphProto {
-    let mut graph = Graph::default();
+pub fn twin(weights: Weights, input: &InputSpec, dims: usize) -> Graph {
+    let mut graph = Draft::default();
     graph.embed(weights, "", INPUT, OUTPUT);
     let name = "onelook_twin";
     graph.finish(
@@ -38,8 +32,8 @@ pub fn twin(weights: Weights, input: &InputSpec, dims: usize) -> GraphProto {
 }
 
 /// Both twins and the head: `a`, `b` [N, channels, side, side] to `p_same` [N, 1].
-pub fn pair(weights: Weights, input: &InputSpec, head: &Head) -> GraphProto {
-    let mut graph = Graph::default();
+pub fn pair(weights: Weights, input: &InputSpec, head: &Head) -> Graph {
+    let mut graph = Draft::default();
     for side in ["a", "b"] {
         graph.embed(
             weights,
@@ -54,7 +48,7 @@ pub fn pair(weights: Weights, input: &InputSpec, head: &Head) -> GraphProto {
     graph.node("Sub", &["embedding_a", "embedding_b"], "difference", &[]);
     graph.node("Abs", &["difference"], "absolute", &[]);
     graph.node("Mul", &["absolute", &alpha], "weighted", &[]);
-    let keep = [("keepdims", Attribute::Int(1))];
+    let keep = [Attribute::int("keepdims", 1)];
     graph.node("ReduceSum", &["weighted", &axis], "distance", &keep);
     graph.node("Sub", &[&bias, "distance"], "score", &[]);
     graph.node("Sigmoid", &["score"], "p_same", &[]);
@@ -62,48 +56,25 @@ pub fn pair(weights: Weights, input: &InputSpec, head: &Head) -> GraphProto {
     graph.finish("onelook_pair", inputs.to_vec(), vec![value("p_same", &[1])])
 }
 
-fn picture(name: &str, input: &InputSpec) -> ValueInfoProto {
+fn picture(name: &str, input: &InputSpec) -> ValueInfo {
     value(name, &[input.channels, input.side_px, input.side_px])
 }
 
 /// Floats of shape [N, ...].
-fn value(name: &str, shape: &[usize]) -> ValueInfoProto {
-    let dimension = |value| Dimension {
-        denotation: String::new(),
-        value: Some(value),
-    };
-    let batch = dimension(dimension::Value::DimParam("N".to_owned()));
-    let rest = shape
-        .iter()
-        .map(|&size| dimension(dimension::Value::DimValue(size as i64)));
-    let tensor = type_proto::Tensor {
-        elem_type: DataType::Float as i32,
-        shape: Some(TensorShapeProto {
-            dim: std::iter::once(batch).chain(rest).collect(),
-        }),
-    };
-    ValueInfoProto {
-        name: name.to_owned(),
-        r#type: Some(TypeProto {
-            denotation: String::new(),
-            value: Some(type_proto::Value::TensorType(tensor)),
-        }),
-        ..ValueInfoProto::default()
-    }
+fn value(name: &str, shape: &[usize]) -> ValueInfo {
+    let batch = Size::Named("N".to_owned());
+    let rest = shape.iter().map(|&size| Size::Fixed(size as i64));
+    ValueInfo::floats(name, std::iter::once(batch).chain(rest))
 }
 
-enum Attribute<'a> {
-    Int(i64),
-    Ints(&'a [i64]),
-}
-
+/// A graph that grows node by node.
 #[derive(Default)]
-struct Graph {
-    nodes: Vec<NodeProto>,
-    tensors: Vec<TensorProto>,
+struct Draft {
+    nodes: Vec<Node>,
+    tensors: Vec<Tensor>,
 }
 
-impl Graph {
+impl Draft {
     /// The nodes from pictures to embeddings; the weights are shared by all that ask for them.
     fn embed(&mut self, weights: Weights, prefix: &str, from: &str, to: &str) {
         match weights {
@@ -128,7 +99,7 @@ impl Graph {
             self.node("Relu", &[&conv], &relu, &[]);
             at = self.pool(relu, &format!("{prefix}pool{i}"), block.spec);
         }
-        let flatten = [("axis", Attribute::Int(1))];
+        let flatten = [Attribute::int("axis", 1)];
         let Some(linear) = &twin.linear else {
             self.node("Flatten", &[&at], to, &flatten);
             return;
@@ -139,7 +110,7 @@ impl Graph {
         let bias = self.floats("linear_bias", &[units], &linear.bias);
         let (flat, logits) = (format!("{prefix}flat"), format!("{prefix}linear"));
         self.node("Flatten", &[&at], &flat, &flatten);
-        let transposed = [("transB", Attribute::Int(1))];
+        let transposed = [Attribute::int("transB", 1)];
         self.node("Gemm", &[&flat, &weight, &bias], &logits, &transposed);
         self.node("Sigmoid", &[&logits], to, &[]);
     }
@@ -183,7 +154,7 @@ impl Graph {
         let last_zero = twin.layers.last().map_or(0, |layer| layer.output_zero);
         let zeros = self.bytes("embedding_zeros", &[count], &vec![last_zero; count]);
         let floats = format!("{prefix}floats");
-        let by_channel = [("axis", Attribute::Int(1))];
+        let by_channel = [Attribute::int("axis", 1)];
         self.node(
             "DequantizeLinear",
             &[&at, &scales, &zeros],
@@ -196,15 +167,15 @@ impl Graph {
             self.node("Sigmoid", &[&last], &sigmoid, &[]);
             last = sigmoid;
         }
-        self.node("Flatten", &[&last], to, &[("axis", Attribute::Int(1))]);
+        self.node("Flatten", &[&last], to, &[Attribute::int("axis", 1)]);
     }
 
     fn conv(&mut self, operator: &str, inputs: &[&str], output: &str, spec: Block) {
         let (kernel, padding) = (spec.kernel as i64, spec.padding as i64);
         let attributes = [
-            ("kernel_shape", Attribute::Ints(&[kernel, kernel])),
-            ("pads", Attribute::Ints(&[padding; 4])),
-            ("strides", Attribute::Ints(&[1, 1])),
+            Attribute::ints("kernel_shape", &[kernel, kernel]),
+            Attribute::ints("pads", &[padding; 4]),
+            Attribute::ints("strides", &[1, 1]),
         ];
         self.node(operator, inputs, output, &attributes);
     }
@@ -216,96 +187,56 @@ impl Graph {
         }
         let side = [spec.pool as i64; 2];
         let attributes = [
-            ("kernel_shape", Attribute::Ints(&side)),
-            ("strides", Attribute::Ints(&side)),
+            Attribute::ints("kernel_shape", &side),
+            Attribute::ints("strides", &side),
         ];
         self.node("MaxPool", &[&from], to, &attributes);
         to.to_owned()
     }
 
     /// A node with one output, whose name it takes.
-    fn node(
-        &mut self,
-        operator: &str,
-        inputs: &[&str],
-        output: &str,
-        attributes: &[(&str, Attribute)],
-    ) {
-        let attribute = |(name, value): &(&str, Attribute)| {
-            let attribute = AttributeProto {
-                name: (*name).to_owned(),
-                ..AttributeProto::default()
-            };
-            match value {
-                Attribute::Int(i) => AttributeProto {
-                    r#type: AttributeType::Int as i32,
-                    i: *i,
-                    ..attribute
-                },
-                Attribute::Ints(ints) => AttributeProto {
-                    r#type: AttributeType::Ints as i32,
-                    ints: ints.to_vec(),
-                    ..attribute
-                },
-            }
-        };
-        self.nodes.push(NodeProto {
-            input: inputs.iter().map(|&name| name.to_owned()).collect(),
-            output: vec![output.to_owned()],
-            name: output.to_owned(),
-            op_type: operator.to_owned(),
-            attribute: attributes.iter().map(attribute).collect(),
-            ..NodeProto::default()
-        });
+    fn node(&mut self, operator: &str, inputs: &[&str], output: &str, attributes: &[Attribute]) {
+        let attributes = attributes.iter().cloned();
+        self.nodes
+            .push(Node::new(operator, inputs, output, attributes));
     }
 
     fn floats(&mut self, name: &str, shape: &[usize], values: &[f32]) -> String {
-        let raw = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-        self.tensor(name, shape, DataType::Float, raw)
+        self.constant(Tensor::floats(name, &dims(shape), values))
     }
 
     fn bytes(&mut self, name: &str, shape: &[usize], values: &[i8]) -> String {
-        let raw = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-        self.tensor(name, shape, DataType::Int8, raw)
+        self.constant(Tensor::bytes(name, &dims(shape), values))
     }
 
     fn words(&mut self, name: &str, values: &[i32]) -> String {
-        let raw = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-        self.tensor(name, &[values.len()], DataType::Int32, raw)
+        self.constant(Tensor::words(name, &dims(&[values.len()]), values))
     }
 
     fn integers(&mut self, name: &str, values: &[i64]) -> String {
-        let raw = values.iter().flat_map(|v| v.to_le_bytes()).collect();
-        self.tensor(name, &[values.len()], DataType::Int64, raw)
+        self.constant(Tensor::integers(name, &dims(&[values.len()]), values))
     }
 
     /// A constant, kept once under its name.
-    fn tensor(&mut self, name: &str, shape: &[usize], kind: DataType, raw: Vec<u8>) -> String {
+    fn constant(&mut self, new: Tensor) -> String {
+        let name = new.name.clone();
         if self.tensors.iter().all(|tensor| tensor.name != name) {
-            self.tensors.push(TensorProto {
-                dims: shape.iter().map(|&size| size as i64).collect(),
-                data_type: kind as i32,
-                raw_data: raw,
-                name: name.to_owned(),
-                ..TensorProto::default()
-            });
+            self.tensors.push(new);
         }
-        name.to_owned()
+        name
     }
 
-    fn finish(
-        self,
-        name: &str,
-        input: Vec<ValueInfoProto>,
-        output: Vec<ValueInfoProto>,
-    ) -> GraphProto {
-        GraphProto {
+    fn finish(self, name: &str, input: Vec<ValueInfo>, output: Vec<ValueInfo>) -> Graph {
+        Graph {
             node: self.nodes,
             name: name.to_owned(),
             initializer: self.tensors,
             input,
             output,
-            ..GraphProto::default()
         }
     }
+}
+
+fn dims(shape: &[usize]) -> Vec<i64> {
+    shape.iter().map(|&size| size as i64).collect()
 }

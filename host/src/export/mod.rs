@@ -2,10 +2,10 @@
 //! as the device would, and leaves a file that agrees with the trainer or none. Knows runs and
 //! model files; opens no test data.
 
-pub mod calibrate;
-pub mod graph;
-pub mod points;
-pub mod quantize;
+pub(crate) mod calibrate;
+pub(crate) mod graph;
+pub(crate) mod points;
+pub(crate) mod quantize;
 
 use std::path::PathBuf;
 
@@ -18,17 +18,22 @@ use onelook_edge::whole;
 use rand::seq::SliceRandom;
 use serde::Serialize;
 
-use crate::data::Dataset;
+use crate::data::{Dataset, Skipped};
 use crate::measure::eval::{self, Accuracy, Embeddings, EvalError, Rule};
-use crate::network::Twin;
-use crate::train::sampler::{Purpose, TrialSpec, stream};
-use crate::train::{self, Progress, RunFile, TrainError};
+use crate::measure::trials::TrialSpec;
+use crate::network::burn::Twin;
+use crate::random::{Purpose, stream};
+use crate::train::TrainError;
+use crate::train::checkpoint::best_twin;
+use crate::train::run::{self, Progress, RunData, RunFile};
+use crate::train::validate::burn_embeddings;
 use graph::Weights;
 use points::{Pairs, Points};
+use quantize::QuantizeError;
 
-/// An f32 file's embeddings may differ from Burn's by so much of their largest number.
+/// The largest difference of an f32 file's embeddings from Burn's, as a share of their largest number.
 pub const F32_BOUND: f32 = 1e-4;
-/// An int8 file's embeddings may differ from Burn's by so much in the mean, of their mean size.
+/// The largest mean difference of an int8 file's embeddings from Burn's, as a share of their mean size.
 pub const INT8_BOUND: f32 = 0.1;
 /// Pictures that set the 8-bit ranges.
 const CALIBRATION_PICTURES: usize = 512;
@@ -55,7 +60,9 @@ pub struct Order {
 
 /// What was written, and how it compares.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Report {
+pub struct Summary {
+    /// Pictures that took no part, and why.
+    pub skipped: Vec<Skipped>,
     /// Size of the model file.
     pub bytes: usize,
     /// What the file says of itself.
@@ -70,7 +77,7 @@ pub struct Report {
 
 /// The run that made a model, as it is kept beside the file.
 #[derive(Serialize)]
-struct Made<'a> {
+struct RunRecord<'a> {
     /// The command after `train`.
     export: String,
     progress: &'a Progress,
@@ -94,7 +101,7 @@ pub enum ExportError {
         "{data}: not the data that the run was trained on (its pictures differ); name that with --data"
     )]
     OtherData {
-        /// The data that was given.
+        /// What its name is.
         data: String,
     },
     /// The file does not agree with the trainer.
@@ -110,6 +117,9 @@ pub enum ExportError {
         /// What is allowed.
         bound: f32,
     },
+    /// The network cannot be quantised.
+    #[error(transparent)]
+    Quantize(#[from] QuantizeError),
     /// The network or the data cannot be exported.
     #[error("{0}")]
     Impossible(String),
@@ -132,21 +142,21 @@ pub fn export(
     order: &Order,
     data: Dataset,
     calibration: Option<Dataset>,
-) -> Result<Report, ExportError> {
+) -> Result<Summary, ExportError> {
     if order.pair.as_ref() == Some(&order.out) {
         return Err(ExportError::Impossible(
             "--pair and --out name the same file".to_owned(),
         ));
     }
-    let run = train::read_run(&order.run)?;
+    let run = run::read(&order.run)?;
     let data_name = data.name.clone();
-    let data = train::run_data(data, &run.recipe, run.seed);
+    let data = RunData::of(data, &run.recipe, run.seed);
     if data.sha256 != run.data_sha256 {
         return Err(ExportError::OtherData { data: data_name });
     }
-    let (twin, progress) = train::best_twin(&order.run, &run)?;
+    let (twin, progress) = best_twin(&order.run, &run)?;
     let (spec, input) = (&run.recipe.network, &run.recipe.input);
-    let plain = twin.plain(spec).map_err(ExportError::Impossible)?;
+    let plain = twin.plain(spec).map_err(TrainError::from)?;
     let dims = plain.head.alpha.len();
     let draft = Card {
         format: FORMAT,
@@ -184,7 +194,7 @@ pub fn export(
         Precision::Int8 => {
             let patches = typical(calibration.as_ref().unwrap_or(&data.train), &run)?;
             let twin = quantize::quantize(&plain, spec, input, &patches);
-            Some(twin.map_err(ExportError::Impossible)?)
+            Some(twin?)
         }
     };
     let weights = match &quantized {
@@ -193,7 +203,7 @@ pub fn export(
     };
     let encode = |weights: Weights, card: &Card| {
         model::encode(graph::twin(weights, input, dims), Some(card))
-            .map_err(ExportError::Impossible)
+            .map_err(|error| ExportError::Impossible(error.to_string()))
     };
     let open = |bytes: &[u8]| Model::from_bytes(bytes, "the exported model");
     let f32_model = open(&encode(Weights::F32(&plain), &draft)?)?;
@@ -273,18 +283,20 @@ pub fn export(
         let graph = graph::pair(weights, input, &card.head);
         write(
             path,
-            &model::encode(graph, None).map_err(ExportError::Impossible)?,
+            &model::encode(graph, None)
+                .map_err(|error| ExportError::Impossible(error.to_string()))?,
         )?;
     }
-    let record = toml::to_string(&Made {
+    let record = toml::to_string(&RunRecord {
         export: format!("onelook export --precision {:?}", order.precision).to_lowercase(),
         progress: &progress,
         run: &run,
     });
-    let record = record.map_err(|error| ExportError::Impossible(error.to_string()))?;
+    let record = record.map_err(TrainError::from)?;
     write(&order.out.with_extension("run.toml"), record.as_bytes())?;
     write(&order.out, &bytes)?;
-    Ok(Report {
+    Ok(Summary {
+        skipped: data.skipped,
         bytes: bytes.len(),
         card,
         difference,
@@ -345,7 +357,7 @@ fn difference(
         class.pictures.truncate(share);
     }
     let ours = eval::embed_all(made, &some)?;
-    let burns = train::embed_all(twin, &some, &run.recipe)?;
+    let burns = burn_embeddings(twin, &some, &run.recipe.input)?;
     let flat = |embeddings: Embeddings| -> Vec<f32> {
         embeddings
             .into_iter()

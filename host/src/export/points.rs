@@ -14,7 +14,7 @@ use rand::RngExt;
 
 use crate::measure::eval::PairScores;
 use crate::measure::metrics;
-use crate::train::sampler::{Purpose, stream};
+use crate::random::{Purpose, stream};
 
 /// Resamples behind an interval.
 pub const RESAMPLES: usize = 1000;

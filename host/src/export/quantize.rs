@@ -12,8 +12,9 @@ use burn::tensor::ops::{ConvOptions, MaxPoolOptions};
 use burn::tensor::{Device, Tensor, TensorData};
 use onelook_edge::vision::preprocess::InputSpec;
 
-use crate::config::{Block, NetworkSpec};
-use crate::network::PlainTwin;
+use crate::network::burn::{DeviceError, numbers};
+use crate::network::plain::PlainTwin;
+use crate::network::spec::{Block, NetworkSpec, ShapeError};
 
 /// The integer that stands for 0 after a ReLU: saturation at the lowest integer is the ReLU.
 pub const ZERO: i8 = i8::MIN;
@@ -55,15 +56,26 @@ pub struct QuantizedLayer {
     pub output_zero: i8,
 }
 
+/// Why a twin cannot be quantised.
+#[derive(Debug, thiserror::Error)]
+pub enum QuantizeError {
+    /// The network does not fit its input.
+    #[error(transparent)]
+    ShapeError(#[from] ShapeError),
+    /// The device failed.
+    #[error("the device failed: {0}")]
+    Device(#[from] DeviceError),
+}
+
 /// A layer in floating point on the way there.
-struct Layer {
+struct FloatLayer {
     spec: Block,
     channels: usize,
     weight: Vec<f32>,
     bias: Vec<f32>,
 }
 
-impl Layer {
+impl FloatLayer {
     /// The largest weight of each filter.
     fn reach_out(&self) -> Vec<f32> {
         let per_filter = self.weight.len() / self.spec.filters;
@@ -110,18 +122,18 @@ fn largest(values: &[f32]) -> f32 {
 /// Quantises `twin` with the ranges that `patches` ([pictures, channels, side, side]) show.
 ///
 /// # Errors
-/// In words, where the network does not fit its input or the device fails.
+/// Where the network does not fit its input or the device fails.
 pub fn quantize(
     twin: &PlainTwin,
     spec: &NetworkSpec,
     input: &InputSpec,
     patches: &[f32],
-) -> Result<QuantizedTwin, String> {
+) -> Result<QuantizedTwin, QuantizeError> {
     let shapes = spec.shapes(input)?;
-    let mut layers: Vec<Layer> = twin
+    let mut layers: Vec<FloatLayer> = twin
         .blocks
         .iter()
-        .map(|block| Layer {
+        .map(|block| FloatLayer {
             spec: block.spec,
             channels: block.channels,
             weight: block.weight.clone(),
@@ -129,7 +141,7 @@ pub fn quantize(
         })
         .collect();
     if let (Some(linear), Some(&(channels, side))) = (&twin.linear, shapes.planes.last()) {
-        layers.push(Layer {
+        layers.push(FloatLayer {
             spec: Block {
                 filters: linear.bias.len(),
                 kernel: side,
@@ -189,7 +201,7 @@ pub fn quantize(
 
 /// Makes the channels between layers alike without changing what the twin computes, but for one
 /// positive factor on each channel of the last output; those factors.
-fn equalize(layers: &mut [Layer], alpha: &[f32], sigmoid: bool) -> Vec<f32> {
+fn equalize(layers: &mut [FloatLayer], alpha: &[f32], sigmoid: bool) -> Vec<f32> {
     let last = layers.len() - 1;
     let mut undo = vec![1.0; layers[last].spec.filters];
     for _ in 0..SWEEPS {
@@ -254,11 +266,11 @@ fn best_scale(values: &[f32], steps: f32) -> f32 {
 /// One layer over many pictures; `planes` is (channels, side) of what goes in, then of what comes
 /// out.
 fn forward(
-    layer: &Layer,
-    numbers: &[f32],
+    layer: &FloatLayer,
+    input: &[f32],
     planes: &mut (usize, usize),
     with_relu: bool,
-) -> Result<Vec<f32>, String> {
+) -> Result<Vec<f32>, DeviceError> {
     let device = Device::flex();
     let (channels, side) = *planes;
     let Block {
@@ -272,9 +284,9 @@ fn forward(
     let weight = Tensor::<4>::from_data(weight, &device);
     let bias = Tensor::<1>::from_data(TensorData::new(layer.bias.clone(), [filters]), &device);
     let mut out = Vec::new();
-    for numbers in numbers.chunks(BATCH * channels * side * side) {
-        let count = numbers.len() / (channels * side * side);
-        let x = TensorData::new(numbers.to_vec(), [count, channels, side, side]);
+    for pictures in input.chunks(BATCH * channels * side * side) {
+        let count = pictures.len() / (channels * side * side);
+        let x = TensorData::new(pictures.to_vec(), [count, channels, side, side]);
         let options = ConvOptions::new([1, 1], [padding; 2], [1, 1], 1);
         let x = Tensor::<4>::from_data(x, &device);
         let mut x = conv2d(x, weight.clone(), Some(bias.clone()), options);
@@ -285,8 +297,7 @@ fn forward(
             x = max_pool2d(x, MaxPoolOptions::new([pool; 2]));
         }
         planes.1 = x.dims()[2];
-        let rows = x.into_data().try_into_vec::<f32>();
-        out.extend(rows.map_err(|error| format!("{error:?}"))?);
+        out.extend(numbers(x)?);
     }
     planes.0 = filters;
     Ok(out)
@@ -296,8 +307,8 @@ fn forward(
 mod tests {
     use super::*;
 
-    fn layer(filters: usize, channels: usize, weight: &[f32]) -> Layer {
-        Layer {
+    fn layer(filters: usize, channels: usize, weight: &[f32]) -> FloatLayer {
+        FloatLayer {
             spec: Block {
                 filters,
                 kernel: 1,
@@ -319,7 +330,7 @@ mod tests {
                 layer(2, 2, &[0.1, 3.0, -0.2, 1.0]),
             ]
         };
-        let run = |layers: &[Layer]| {
+        let run = |layers: &[FloatLayer]| {
             let mut planes = (1, 1);
             layers.iter().fold(vec![0.7, 2.0], |numbers, layer| {
                 let mut here = planes;

@@ -2,19 +2,19 @@
 //! episode is a gallery: enroll the support, identify the queries. Knows nothing of how the model was trained.
 
 use onelook_edge::device::config::Config;
+use onelook_edge::device::eye::{Care, Eye, Trouble};
 use onelook_edge::gallery::Gallery;
 use onelook_edge::gallery::head::Head;
 use onelook_edge::model::{Model, ModelError};
 use onelook_edge::picture::frame::Frame;
-use onelook_edge::vision::preprocess;
-use onelook_edge::vision::quality::{self, Gates};
 use rayon::prelude::*;
 use serde::Serialize;
 
 use crate::augment::camera::{self, Session};
-use crate::data::{Class, Dataset, Run};
+use crate::data::runs::Run;
+use crate::data::{Class, Dataset};
 use crate::measure::metrics;
-use crate::train::sampler::{self, TrialSpec};
+use crate::measure::trials::{self, TrialSpec};
 
 /// One-shot classification, counted.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -281,35 +281,27 @@ pub(crate) fn embed_as(
         .collect())
 }
 
-/// The embedding of what the device finds in `frame`; `None` where it finds nothing, or where `gates` refuse the picture.
-/// The one place where a measured picture becomes an embedding.
+/// What the device sees in a frame: the one place where a measured picture becomes an embedding.
 fn embedding(
-    model: &Model,
+    eye: &mut Eye,
     frame: &Frame,
-    gates: Option<Gates>,
-) -> Option<Result<Vec<f32>, ModelError>> {
-    let input = &model.card().input;
-    let mark = preprocess::find(frame, input).ok()?;
-    if let Some(gates) = gates {
-        let quality = quality::of(frame, mark.as_ref(), input)?;
-        if gates.flaw(&quality).is_some() {
-            return None;
-        }
-    }
-    let patch = preprocess::patch_at(frame, mark.as_ref(), input).ok()?;
-    Some(model.embed(&patch))
+    care: Care,
+) -> Result<Result<Vec<f32>, Trouble>, ModelError> {
+    Ok(eye.look(frame, care)?.embedding.map(<[f32]>::to_vec))
 }
 
 /// Embeddings of the frames in order, on all cores; a frame that shows nothing is an error.
 fn embed_frames(model: &Model, frames: &[(&Frame, String)]) -> Result<Vec<Vec<f32>>, EvalError> {
-    let one = |(frame, source): &(&Frame, String)| {
-        let found = embedding(model, frame, None).ok_or_else(|| EvalError::Blank {
+    let one = |eye: &mut Eye, (frame, source): &(&Frame, String)| {
+        embedding(eye, frame, Care::None)?.map_err(|_| EvalError::Blank {
             source_name: source.clone(),
-        })?;
-        Ok(found?)
+        })
     };
     // All, so that of several blank pictures always the first is named.
-    let rows: Vec<_> = frames.par_iter().map(one).collect();
+    let rows: Vec<_> = frames
+        .par_iter()
+        .map_init(|| Eye::new(model.clone()), one)
+        .collect();
     rows.into_iter().collect()
 }
 
@@ -335,7 +327,11 @@ fn embed_photographs(
         ),
     };
     let rows = camera::photographs(&drawings, session, seed, looks, |shot| {
-        embedding(model, &shot.frame, gates)
+        let care = gates.as_ref().map_or(Care::None, Care::Require);
+        match embedding(&mut Eye::new(model.clone()), &shot.frame, care) {
+            Ok(embedding) => embedding.ok().map(Ok),
+            Err(error) => Some(Err(error)),
+        }
     });
     let rows = rows.into_iter().map(|row| row.unwrap_or(Ok(Vec::new())));
     Ok(rows.collect::<Result<_, _>>()?)
@@ -355,7 +351,7 @@ pub(crate) fn through(camera: Option<CameraOptions>) -> String {
     })
 }
 
-/// Random trials, seeded; see [`sampler::trials`]. The class nearest by `rule` is the answer.
+/// Random trials, seeded; see `trials::trials`. The class nearest by `rule` is the answer.
 ///
 /// # Errors
 /// `Impossible`.
@@ -367,7 +363,7 @@ pub(crate) fn trials(
     rule: Rule,
     seed: u64,
 ) -> Result<Accuracy, EvalError> {
-    let trials = sampler::trials(data, spec, seed).map_err(EvalError::Impossible)?;
+    let trials = trials::trials(data, spec, seed).map_err(EvalError::Impossible)?;
     let mut parts: Vec<Part> = Vec::new();
     for trial in &trials {
         let (g, c) = trial.classes[trial.answer];
@@ -427,7 +423,7 @@ pub(crate) fn trials(
     Ok(accuracy(protocol, parts))
 }
 
-/// p of random pairs, seeded; see [`sampler::verification_pairs`].
+/// p of random pairs, seeded; see `trials::verification_pairs`.
 ///
 /// # Errors
 /// `Impossible`.
@@ -439,7 +435,7 @@ pub(crate) fn pair_scores(
     within_group: bool,
     seed: u64,
 ) -> Result<PairScores, EvalError> {
-    let pairs = sampler::verification_pairs(data, pairs, within_group, seed)
+    let pairs = trials::verification_pairs(data, pairs, within_group, seed)
         .map_err(EvalError::Impossible)?;
     let mut scores = PairScores::default();
     for (a, b, same) in pairs {

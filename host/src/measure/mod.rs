@@ -4,3 +4,4 @@ pub mod eval;
 pub(crate) mod metrics;
 pub(crate) mod openset;
 pub mod oracle;
+pub(crate) mod trials;

@@ -8,9 +8,9 @@
 //! FPIR is the share of non-mated probes for which any class is named; FNIR is the share of mated
 //! probes for which the right one is not, because nothing is named or because another class is.
 
-use onelook_edge::gallery::Gallery;
 use onelook_edge::gallery::decide::{self, Decision, TailPoint};
 use onelook_edge::gallery::head::Head;
+use onelook_edge::gallery::{self, Gallery};
 use onelook_edge::model::Card;
 use rand::RngExt;
 use rand::seq::SliceRandom;
@@ -18,7 +18,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 
 use crate::export::points::{self, Pairs};
-use crate::train::sampler::{Purpose, stream};
+use crate::random::{Purpose, stream};
 
 /// Sizes of galleries, classes, as far as the data goes.
 pub(crate) const SIZES: [usize; 10] = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000];
@@ -144,7 +144,7 @@ pub(crate) fn searches(
                 (class, rng.random_range(0..known[class].len()))
             };
             let nearest = gallery.nearest(&known[class][picture], head);
-            let (right, p) = match decide::identify(nearest, head, 0.0) {
+            let (right, p) = match decide::identify(nearest, head, head.limit(0.0)) {
                 Decision::Match { name, p, .. } => (*name == *class.to_string(), p),
                 Decision::Unknown { .. } => (false, 0.0),
             };
@@ -161,7 +161,7 @@ pub(crate) fn searches(
 
 /// As [`Gallery::comparisons`] has it.
 fn comparisons(classes: usize, shots: usize) -> f64 {
-    classes as f64 * (shots as f64).sqrt()
+    classes as f64 * gallery::weight(shots)
 }
 
 /// How many of `classes` may be enrolled: a fifth of them, and one at least, stay strangers.

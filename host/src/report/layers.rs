@@ -1,7 +1,7 @@
 //! Takes the network of a model file apart: what each layer holds and what it costs. Knows the
 //! operators that `graph` writes; nothing of weights' values.
 
-use onelook_edge::model::onnx::{GraphProto, NodeProto};
+use onelook_edge::model::onnx::{Graph, Node};
 use onelook_edge::vision::preprocess::InputSpec;
 use serde::Serialize;
 
@@ -30,7 +30,7 @@ pub struct Layer {
 ///
 /// # Errors
 /// In words, where the graph is none that `export` writes.
-pub fn layers(graph: &GraphProto, input: &InputSpec) -> Result<Vec<Layer>, String> {
+pub fn layers(graph: &Graph, input: &InputSpec) -> Result<Vec<Layer>, String> {
     let mut layers: Vec<Layer> = Vec::new();
     let mut side = input.side_px;
     for node in &graph.node {
@@ -84,7 +84,7 @@ pub fn layers(graph: &GraphProto, input: &InputSpec) -> Result<Vec<Layer>, Strin
     Ok(layers)
 }
 
-fn shape(graph: &GraphProto, node: &NodeProto, input: usize) -> Result<Vec<usize>, String> {
+fn shape(graph: &Graph, node: &Node, input: usize) -> Result<Vec<usize>, String> {
     let found = node.input.get(input).and_then(|name| {
         let mut tensors = graph.initializer.iter();
         tensors.find(|tensor| tensor.name == *name)
@@ -97,7 +97,7 @@ fn shape(graph: &GraphProto, node: &NodeProto, input: usize) -> Result<Vec<usize
 }
 
 /// The first number of an attribute that holds several.
-fn attribute(node: &NodeProto, name: &str) -> Option<usize> {
+fn attribute(node: &Node, name: &str) -> Option<usize> {
     let found = node.attribute.iter().find(|found| found.name == name)?;
     usize::try_from(*found.ints.first()?).ok()
 }
@@ -105,9 +105,10 @@ fn attribute(node: &NodeProto, name: &str) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Block, Init, NetworkSpec, Recipe};
+    use crate::config::Recipe;
     use crate::export::graph::{self, Weights};
-    use crate::network::{PlainBlock, PlainLinear, PlainTwin};
+    use crate::network::plain::{PlainBlock, PlainLinear, PlainTwin};
+    use crate::network::spec::{Block, Init, NetworkSpec};
     use onelook_edge::gallery::head::Head;
     use onelook_edge::vision::preprocess::{Crop, Scaling};
 

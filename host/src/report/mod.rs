@@ -20,9 +20,8 @@ use onelook_edge::model::{self, Model, ModelError, OperatingPoint, Precision, Pr
 use onelook_edge::vision::preprocess::InputSpec;
 use serde::Serialize;
 
-use crate::data::Dataset;
+use crate::data::{Dataset, split};
 use crate::measure::eval::{self, EvalError};
-use crate::train::sampler;
 use figures::{
     Example, Hardest, HeldOutSet, IdentificationFigures, OpenSetFigures, VerificationFigures,
 };
@@ -226,7 +225,7 @@ pub fn measure(
     let model = Model::from_bytes(&bytes, &path.display().to_string())?;
     let card = model.card();
     let mut skipped = std::mem::take(&mut data.skipped);
-    skipped.extend(sampler::drop_blank(&mut data, &card.input));
+    skipped.extend(split::drop_blank(&mut data, &card.input));
     let is_shortened = figures::shorten(&mut data);
     let data = data;
 

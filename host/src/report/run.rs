@@ -11,11 +11,12 @@ use super::{Epoch, Finding, IdentificationFigures, Quantisation, Training, Verif
 use crate::data::Dataset;
 use crate::export::graph::{self, Weights};
 use crate::measure::{eval, metrics};
-use crate::train::{self, Progress, RunFile};
+use crate::train::checkpoint::best_twin;
+use crate::train::run::{self, Progress, RunFile};
 
 /// The run in `folder`, if it is the one that made the model of this card.
 pub(super) fn open(folder: &Path, card: &Card) -> Result<RunFile, String> {
-    let run = train::read_run(folder).map_err(|error| sentence(&error))?;
+    let run = run::read(folder).map_err(|error| sentence(&error))?;
     let from = &card.provenance;
     if (&run.data_sha256, run.seed, &run.recipe.name)
         != (&from.data_sha256, from.seed, &from.recipe)
@@ -91,21 +92,22 @@ pub(super) fn against_f32(
         return Err("There are no trials to compare on.".to_owned());
     };
     let (twin, Progress { best_epoch, .. }) =
-        train::best_twin(folder, run).map_err(|error| sentence(&error))?;
+        best_twin(folder, run).map_err(|error| sentence(&error))?;
     if best_epoch != card.provenance.epoch[0] {
         return Err(format!(
             "The run has gone on since: its best epoch is {best_epoch}, the model's {}.",
             card.provenance.epoch[0]
         ));
     }
-    let plain = twin.plain(&run.recipe.network)?;
+    let plain = twin.plain(&run.recipe.network);
+    let plain = plain.map_err(|error| sentence(&error))?;
     let card = Card {
         precision: Precision::F32,
         head: plain.head.clone(),
         ..card.clone()
     };
     let graph = graph::twin(Weights::F32(&plain), &card.input, card.head.alpha.len());
-    let bytes = model::encode(graph, Some(&card))?;
+    let bytes = model::encode(graph, Some(&card)).map_err(|error| error.to_string())?;
     let model = Model::from_bytes(&bytes, "the f32 weights").map_err(|error| error.to_string())?;
     let embeddings = eval::embed_all(&model, data).map_err(|error| error.to_string())?;
     let held = HeldOutSet::new(data, &embeddings, model.head(), seed);

@@ -1,22 +1,55 @@
-//! Measures what the device costs on this machine, for people and for machines. Knows the parts that
-//! it measures: nothing of what they are used for.
-
-use std::fs;
+//! Measures what the device costs on this machine, for people and for machines. Knows the parts that it measures:
+//! nothing of what they are used for, and no other runtime (those are compared in `tests/rivals`).
 
 pub mod encoder;
 pub mod gallery;
-#[cfg(feature = "peers")]
-mod peers;
-mod twin;
 
-/// Memory of this process that lies in the machine's, in bytes; none where the system does not tell.
-pub fn resident_bytes() -> Option<u64> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))?;
-    let kib: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
-    Some(kib << 10)
+use std::io::Write;
+use std::num::NonZeroUsize;
+use std::process::ExitCode;
+
+use clap::Args;
+
+use crate::cli::Failure;
+use crate::cli::open::Common;
+use crate::model;
+
+#[derive(Args)]
+pub(super) struct BenchArgs {
+    /// Make up galleries of these sizes and search them, such as 1000,10000,1000000
+    #[arg(long, value_name = "COUNTS", value_delimiter = ',')]
+    classes: Vec<NonZeroUsize>,
+}
+
+pub(super) fn run(
+    BenchArgs { classes }: BenchArgs,
+    common: &Common,
+    out: &mut dyn Write,
+) -> Result<ExitCode, Failure> {
+    if classes.is_empty() {
+        let (bytes, name) = match &common.model {
+            Some(path) => (model::read(path)?, path.display().to_string()),
+            None => (model::SHIPPED.to_vec(), "the shipped model".to_owned()),
+        };
+        encoder::run(&bytes, &name, common.json, out)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let model = common.load_model()?;
+    if !common.json {
+        writeln!(out, "{}", gallery::HEADINGS)?;
+    }
+    let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    for count in &classes {
+        for row in gallery::search(&model, count.get(), threads)? {
+            common.print(out, serde_json::to_value(row)?, || row.to_string())?;
+        }
+    }
+    for count in &classes {
+        if let Some(kept) = gallery::keep(&model, count.get())? {
+            common.print(out, serde_json::to_value(kept)?, || kept.to_string())?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// How long something took, over many rounds, in seconds.

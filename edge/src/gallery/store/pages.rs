@@ -17,7 +17,9 @@ use redb::StorageBackend;
 use sha2::{Digest, Sha256};
 
 /// What a gallery begins with.
-pub const MAGIC: [u8; SEAL] = *b"onelook\x02";
+const MAGIC: [u8; SEAL] = *b"onelook\x02";
+/// What a gallery of any format begins with; the number of the format follows.
+pub const KIND: &[u8] = b"onelook";
 
 const SEAL: usize = 8;
 const BLOCK: usize = 4096;
@@ -32,11 +34,9 @@ pub struct Pages(Arc<Mutex<State>>);
 #[derive(Debug)]
 struct State {
     file: File,
-    /// Whether its blocks are sealed: not before format 2.
-    sealed: bool,
     /// As redb sees it.
     len: u64,
-    /// So much of the file still counts.
+    /// Bytes of the file that still count: less than the file has where it was cut.
     from_file: u64,
     /// What was written over the file.
     blocks: BTreeMap<u64, Block>,
@@ -58,34 +58,21 @@ impl Pages {
     ///
     /// # Errors
     /// What the system says; `InvalidData` where a block is cut.
-    pub fn sealed(file: File) -> io::Result<Self> {
+    pub fn new(file: File) -> io::Result<Self> {
         let len = file.metadata()?.len();
         if !len.is_multiple_of(SEALED) {
             return Err(broken("it is cut short"));
         }
-        Ok(Self::new(file, true, len / SEALED * BLOCK as u64))
-    }
-
-    /// A file as redb writes it by itself.
-    ///
-    /// # Errors
-    /// What the system says.
-    pub fn bare(file: File) -> io::Result<Self> {
-        let len = file.metadata()?.len();
-        Ok(Self::new(file, false, len))
-    }
-
-    fn new(file: File, sealed: bool, len: u64) -> Self {
-        Self(Arc::new(Mutex::new(State {
+        let len = len / SEALED * BLOCK as u64;
+        Ok(Self(Arc::new(Mutex::new(State {
             file,
-            sealed,
             len,
             from_file: len,
             blocks: BTreeMap::new(),
             fresh: BTreeSet::new(),
             resized: false,
             steps: Vec::new(),
-        })))
+        }))))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -93,7 +80,7 @@ impl Pages {
     }
 
     /// Writes out what redb wrote, step by step; on the disk when it returns. Stopped anywhere,
-    /// the file holds what it held before or what it shall hold.
+    /// the file holds all of the change or nothing of it.
     ///
     /// # Errors
     /// What the system says; a full disk among it.
@@ -127,9 +114,7 @@ impl State {
         let mut block = [0; BLOCK];
         let start = number * BLOCK as u64;
         let here = self.from_file.saturating_sub(start).min(BLOCK as u64) as usize;
-        if !self.sealed {
-            self.file.read_exact_at(&mut block[..here], start)?;
-        } else if here > 0 {
+        if here > 0 {
             let mut sealed = [0; SEAL + BLOCK];
             self.file.read_exact_at(&mut sealed, number * SEALED)?;
             let (seal, bytes) = sealed.split_at(SEAL);
@@ -168,7 +153,7 @@ fn broken(reason: &str) -> io::Error {
 }
 
 /// A checksum of numbered bytes.
-pub fn digest(number: u64, bytes: &[u8]) -> [u8; SEAL] {
+fn digest(number: u64, bytes: &[u8]) -> [u8; SEAL] {
     let hash = Sha256::new()
         .chain_update(number.to_le_bytes())
         .chain_update(bytes)
@@ -253,35 +238,28 @@ mod tests {
 
     #[test]
     fn redb_sees_its_own_writes_over_the_file_and_zeros_beyond() {
-        for sealed in [false, true] {
-            let file = tempfile::tempfile().unwrap();
-            let pages = if sealed {
-                let pages = Pages::sealed(file.try_clone().unwrap()).unwrap();
-                pages.write(0, &[7; 8192]).unwrap();
-                pages.write_out().unwrap();
-                Pages::sealed(file).unwrap()
-            } else {
-                file.write_all_at(&[7; 8192], 0).unwrap();
-                Pages::bare(file).unwrap()
-            };
-            pages.set_len(12_288).unwrap();
-            pages.write(4090, &[1; 10]).unwrap();
-            let mut bytes = vec![9; 12_288];
-            pages.read(0, &mut bytes).unwrap();
-            assert_eq!(bytes[4089..4101], [7, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 7]);
-            assert_eq!((bytes[8191], bytes[8192], bytes[12_287]), (7, 0, 0));
-            pages.set_len(4092).unwrap();
-            pages.set_len(12_288).unwrap();
-            pages.read(0, &mut bytes).unwrap();
-            assert_eq!((bytes[4091], bytes[4092], bytes[8191]), (1, 0, 0));
-            assert!(pages.read(12_287, &mut [0, 0]).is_err());
-        }
+        let file = tempfile::tempfile().unwrap();
+        let pages = Pages::new(file.try_clone().unwrap()).unwrap();
+        pages.write(0, &[7; 8192]).unwrap();
+        pages.write_out().unwrap();
+        let pages = Pages::new(file).unwrap();
+        pages.set_len(12_288).unwrap();
+        pages.write(4090, &[1; 10]).unwrap();
+        let mut bytes = vec![9; 12_288];
+        pages.read(0, &mut bytes).unwrap();
+        assert_eq!(bytes[4089..4101], [7, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 7]);
+        assert_eq!((bytes[8191], bytes[8192], bytes[12_287]), (7, 0, 0));
+        pages.set_len(4092).unwrap();
+        pages.set_len(12_288).unwrap();
+        pages.read(0, &mut bytes).unwrap();
+        assert_eq!((bytes[4091], bytes[4092], bytes[8191]), (1, 0, 0));
+        assert!(pages.read(12_287, &mut [0, 0]).is_err());
     }
 
     #[test]
     fn nothing_reaches_the_file_before_it_is_written_out_and_then_all_of_it() {
         let file = tempfile::tempfile().unwrap();
-        let pages = Pages::sealed(file.try_clone().unwrap()).unwrap();
+        let pages = Pages::new(file.try_clone().unwrap()).unwrap();
         pages.set_len(3 * BLOCK as u64).unwrap();
         pages.write(0, &[1; 5000]).unwrap();
         pages.sync_data().unwrap();
@@ -289,26 +267,26 @@ mod tests {
         assert_eq!(file.metadata().unwrap().len(), 0);
         pages.write_out().unwrap();
         assert_eq!(file.metadata().unwrap().len(), 3 * SEALED);
-        let again = Pages::sealed(file).unwrap();
+        let again = Pages::new(file).unwrap();
         let mut bytes = vec![9; 2 * BLOCK];
         again.read(0, &mut bytes).unwrap();
         assert_eq!((bytes[4095], bytes[4096], bytes[4097]), (1, 2, 1));
         assert_eq!((bytes[4999], bytes[5000]), (1, 0));
-        // Nobody wrote that one.
+        // That one was never written.
         assert!(again.read(2 * BLOCK as u64, &mut bytes[..1]).is_err());
     }
 
     #[test]
     fn a_block_is_read_only_while_its_seal_holds_and_in_its_own_place() {
         let file = tempfile::tempfile().unwrap();
-        let pages = Pages::sealed(file.try_clone().unwrap()).unwrap();
+        let pages = Pages::new(file.try_clone().unwrap()).unwrap();
         for number in 0..3u8 {
             let offset = u64::from(number) * BLOCK as u64;
             pages.write(offset, &[number; BLOCK]).unwrap();
         }
         pages.write_out().unwrap();
         let refused = |number: u64| {
-            let pages = Pages::sealed(file.try_clone().unwrap()).unwrap();
+            let pages = Pages::new(file.try_clone().unwrap()).unwrap();
             let read = pages.read(number * BLOCK as u64, &mut [0; 1]);
             read.is_err_and(|error| error.kind() == ErrorKind::InvalidData)
         };
@@ -320,7 +298,7 @@ mod tests {
         file.write_all_at(&first, 2 * SEALED).unwrap();
         assert!(refused(2));
         file.set_len(3 * SEALED - 1).unwrap();
-        let cut = Pages::sealed(file.try_clone().unwrap());
+        let cut = Pages::new(file.try_clone().unwrap());
         assert!(cut.is_err_and(|error| error.kind() == ErrorKind::InvalidData));
     }
 }

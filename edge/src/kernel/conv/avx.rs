@@ -223,7 +223,7 @@ pub(super) fn twin_of_vnni() -> Option<Routines> {
         load_bytes,
         store_bytes
     );
-    super::Isa::Avx512Vnni.is_here().then_some(twin::ROUTINES)
+    crate::kernel::Isa::of(crate::kernel::Instructions::Avx512Vnni).map(|_| twin::ROUTINES)
 }
 
 /// Pairs of 16-bit products, at most 2 x 255 x 127 each, added to the sums.

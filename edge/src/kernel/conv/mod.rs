@@ -11,15 +11,20 @@
 
 use prost::bytes::Bytes;
 
-use super::Isa;
+use super::{Instructions, Isa};
 
 #[cfg(target_arch = "x86_64")]
 mod avx;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod gemm;
 #[cfg(target_arch = "aarch64")]
 mod neon;
+mod plane;
 mod scalar;
+
+pub use gemm::Gemm;
+pub use plane::Plane;
 
 /// Bytes of samples that the loops take at a time, and of weights for each filter.
 const STEP: usize = 4;
@@ -198,7 +203,7 @@ struct Routines {
     /// Filters in a block.
     filters: usize,
     accumulate: Accumulate,
-    /// The sum over samples x weights, of which there are as many: `(samples, weights)`.
+    /// The sum over samples x weights, as many of the ones as of the others: `(samples, weights)`.
     dot: unsafe fn(&[u8], &[u8]) -> i32,
     /// A row of outputs of a block of filters: `(finish, sums, outputs)`.
     finish: unsafe fn(&Finish, &[i32], &mut [u8]),
@@ -206,17 +211,17 @@ struct Routines {
 
 impl Routines {
     fn of(isa: Isa) -> Self {
-        match isa {
+        match isa.instructions() {
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512Vnni => avx512::ROUTINES,
+            Instructions::Avx512Vnni => avx512::ROUTINES,
             #[cfg(target_arch = "x86_64")]
-            Isa::AvxVnni => avx::VNNI,
+            Instructions::AvxVnni => avx::VNNI,
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 => avx::AVX2,
+            Instructions::Avx2 => avx::AVX2,
             #[cfg(target_arch = "aarch64")]
-            Isa::NeonDot => neon::DOT,
+            Instructions::NeonDot => neon::DOT,
             #[cfg(target_arch = "aarch64")]
-            Isa::Neon => neon::PLAIN,
+            Instructions::Neon => neon::PLAIN,
             _ => scalar::ROUTINES,
         }
     }
@@ -272,7 +277,7 @@ impl Aligned {
 
 /// The memory that a layer works in, shared by all layers of a network.
 #[derive(Clone, Debug, Default)]
-pub struct Scratch {
+pub struct LayerMemory {
     sums: Vec<i32>,
     row: Vec<u8>,
 }
@@ -281,11 +286,8 @@ impl Layer {
     /// Plans a layer for `isa`, whose output lies in a plane with `margin` pixels around it.
     ///
     /// # Errors
-    /// In words, where shape and numbers do not fit each other or the processor.
+    /// In words, where shape and numbers do not fit each other.
     pub fn new(isa: Isa, shape: Shape, numbers: Numbers, margin: usize) -> Result<Self, String> {
-        if !isa.is_here() {
-            return Err(format!("this processor has no {isa}"));
-        }
         Self::plan(Routines::of(isa), shape, numbers, margin)
     }
 
@@ -385,11 +387,11 @@ impl Layer {
         )
     }
 
-    /// Runs it. `scratch` grows in the first run alone.
+    /// Runs it. `memory` grows in the first run alone.
     ///
     /// # Panics
     /// If a plane is not made by [`Layer::input`] and [`Layer::output`] of layers like this one.
-    pub fn run(&self, from: &Plane, scratch: &mut Scratch, to: &mut Plane) {
+    pub fn run(&self, from: &Plane, memory: &mut LayerMemory, to: &mut Plane) {
         let shape = &self.shape;
         assert!(from.is_like(
             self.routines.sample,
@@ -404,41 +406,41 @@ impl Layer {
             self.margin
         ));
         match &self.weights {
-            Weights::Packed(weights) => self.convolve(from, weights.bytes(), scratch, to),
-            Weights::Plain(weights) => self.multiply(from, weights, scratch, to),
+            Weights::Packed(weights) => self.convolve(from, weights.bytes(), memory, to),
+            Weights::Plain(weights) => self.multiply(from, weights, memory, to),
         }
     }
 
-    fn convolve(&self, from: &Plane, weights: &[u8], scratch: &mut Scratch, to: &mut Plane) {
+    fn convolve(&self, from: &Plane, weights: &[u8], memory: &mut LayerMemory, to: &mut Plane) {
         let routines = &self.routines;
         let block_bytes = self.taps.rows * self.taps.steps * routines.filters * STEP;
-        let sums = grown(&mut scratch.sums, self.pixels.len() * routines.filters);
+        let sums = grown(&mut memory.sums, self.pixels.len() * routines.filters);
         let band_bytes = self.shape.pool * self.shape.stride * self.taps.row_bytes;
         for (block, weights) in weights.chunks_exact(block_bytes).enumerate() {
             for y in 0..self.shape.out_side() {
                 let samples = &from.bytes[y * band_bytes..];
                 accumulate(routines, &self.taps, &self.pixels, samples, weights, sums);
-                self.finish(block, y, sums, &mut scratch.row, to);
+                self.finish(block, y, sums, &mut memory.row, to);
             }
         }
     }
 
-    fn multiply(&self, from: &Plane, weights: &[u8], scratch: &mut Scratch, to: &mut Plane) {
+    fn multiply(&self, from: &Plane, weights: &[u8], memory: &mut LayerMemory, to: &mut Plane) {
         let routines = &self.routines;
         let depth = self.shape.depth();
         let sample = routines.sample;
-        let flat = grown(&mut scratch.row, depth * sample.bytes());
+        let flat = grown(&mut memory.row, depth * sample.bytes());
         let area = self.shape.side * self.shape.side;
         from.each(|channel, pixel, offset| sample.put(flat, channel * area + pixel, offset));
-        let sums = grown(&mut scratch.sums, self.bias.len());
+        let sums = grown(&mut memory.sums, self.bias.len());
         for (sum, weights) in sums.iter_mut().zip(weights.chunks_exact(depth)) {
             *sum = dot(routines, flat, weights);
         }
-        for (block, sums) in scratch.sums.chunks_exact(routines.filters).enumerate() {
+        for (block, sums) in memory.sums.chunks_exact(routines.filters).enumerate() {
             if block * routines.filters >= self.shape.filters {
                 break;
             }
-            self.finish(block, 0, sums, &mut scratch.row, to);
+            self.finish(block, 0, sums, &mut memory.row, to);
         }
     }
 
@@ -560,412 +562,5 @@ fn grown<T: Clone + Default>(memory: &mut Vec<T>, len: usize) -> &mut [T] {
     &mut memory[..len]
 }
 
-/// A square of activations with zeros around it: [side, side, channels].
-#[derive(Clone, Debug)]
-pub struct Plane {
-    sample: Sample,
-    channels: usize,
-    side: usize,
-    padding: usize,
-    bytes: Vec<u8>,
-}
-
-impl Plane {
-    fn new(sample: Sample, channels: usize, side: usize, padding: usize) -> Self {
-        let samples = (side + 2 * padding) * (side + 2 * padding) * channels;
-        // A run is read to the end of its last step.
-        let mut bytes = vec![0; samples * sample.bytes() + STEP];
-        for at in 0..samples {
-            sample.put(&mut bytes, at, 0);
-        }
-        Self {
-            sample,
-            channels,
-            side,
-            padding,
-            bytes,
-        }
-    }
-
-    fn is_like(&self, sample: Sample, channels: usize, side: usize, padding: usize) -> bool {
-        (self.sample, self.channels, self.side, self.padding) == (sample, channels, side, padding)
-    }
-
-    /// Place of the first sample of row `y`.
-    fn row(&self, y: usize) -> usize {
-        ((y + self.padding) * (self.side + 2 * self.padding) + self.padding) * self.channels
-    }
-
-    /// Takes a picture [channels, side, side] in: `round(x / scale) - 128`, ties to even, clamped to 8
-    /// bits.
-    ///
-    /// # Panics
-    /// If the picture is of another size.
-    pub fn quantize(&mut self, picture: &[f32], scale: f32) {
-        assert_eq!(picture.len(), self.channels * self.side * self.side);
-        for (row, line) in picture.chunks_exact(self.side).enumerate() {
-            let (channel, y) = (row / self.side, row % self.side);
-            let start = self.row(y) + channel;
-            for (x, value) in line.iter().enumerate() {
-                let offset = rounded((value / scale).clamp(0.0, 255.0));
-                self.sample
-                    .put(&mut self.bytes, start + x * self.channels, offset);
-            }
-        }
-    }
-
-    /// Gives every q + 128 with its channel and its pixel, counted row by row.
-    pub fn each(&self, mut give: impl FnMut(usize, usize, u8)) {
-        for y in 0..self.side {
-            let start = self.row(y);
-            for x in 0..self.side {
-                let pixel = start + x * self.channels;
-                for channel in 0..self.channels {
-                    let offset = self.sample.get(&self.bytes, pixel + channel);
-                    give(channel, y * self.side + x, offset);
-                }
-            }
-        }
-    }
-}
-
-/// The whole number nearest to a number of 0 to 255, ties to even.
-fn rounded(value: f32) -> u8 {
-    // From 2^23 on, floats are whole numbers, and the addition has rounded.
-    const WHOLE: f32 = 12_582_912.0;
-    (value + WHOLE).to_bits() as u8
-}
-
-/// A plain product of matrices on the same loops, all of it in the nearest cache: how fast a
-/// convolution could be.
-pub struct Gemm {
-    routines: Routines,
-    taps: Taps,
-    pixels: Vec<u32>,
-    samples: Vec<u8>,
-    weights: Aligned,
-    sums: Vec<i32>,
-}
-
-impl Gemm {
-    const ROWS: usize = 32;
-    const DEPTH: usize = 256;
-    /// So many products a run that a clock can tell their time.
-    const REPEATS: usize = 50;
-
-    /// For `isa`.
-    ///
-    /// # Errors
-    /// In words, where the processor has none.
-    pub fn new(isa: Isa) -> Result<Self, String> {
-        if !isa.is_here() {
-            return Err(format!("this processor has no {isa}"));
-        }
-        let routines = Routines::of(isa);
-        let row_bytes = Self::DEPTH * routines.sample.bytes();
-        let byte = |i: usize| (i * 37 % 127) as u8;
-        let weights: Vec<u8> = (0..row_bytes * routines.filters).map(byte).collect();
-        Ok(Self {
-            routines,
-            taps: Taps {
-                rows: 1,
-                steps: row_bytes / STEP,
-                row_bytes,
-            },
-            pixels: (0..Self::ROWS)
-                .map(|row| (row * row_bytes) as u32)
-                .collect(),
-            samples: (0..row_bytes * Self::ROWS).map(byte).collect(),
-            weights: Aligned::new(&weights),
-            sums: vec![0; Self::ROWS * routines.filters],
-        })
-    }
-
-    /// Multiply-adds of one run.
-    pub fn macs(&self) -> u64 {
-        (Self::ROWS * Self::DEPTH * self.routines.filters * Self::REPEATS) as u64
-    }
-
-    /// The sums, run by run the same.
-    pub fn run(&mut self) -> &[i32] {
-        let Self {
-            routines,
-            taps,
-            pixels,
-            samples,
-            weights,
-            sums,
-        } = self;
-        for _ in 0..Self::REPEATS {
-            accumulate(routines, taps, pixels, samples, weights.bytes(), sums);
-        }
-        sums
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    /// Every set of loops that runs here.
-    fn routines() -> Vec<(&'static str, Routines)> {
-        let here = Isa::here().map(|isa| (isa.name(), Routines::of(isa)));
-        #[cfg(target_arch = "x86_64")]
-        let here = here.chain(avx::twin_of_vnni().map(|twin| ("avx-vnni, as avx512", twin)));
-        here.collect()
-    }
-
-    fn run(
-        routines: Routines,
-        shape: Shape,
-        numbers: &Numbers,
-        margin: usize,
-        q: &[i8],
-    ) -> Vec<i8> {
-        let layer = Layer::plan(routines, shape, numbers.clone(), margin).unwrap();
-        let (mut from, mut to) = (layer.input(), layer.output());
-        let picture: Vec<f32> = q.iter().map(|q| f32::from(*q) + 128.0).collect();
-        from.quantize(&picture, 1.0);
-        let mut scratch = Scratch::default();
-        layer.run(&from, &mut scratch, &mut to);
-        let first = to.clone();
-        layer.run(&from, &mut scratch, &mut to);
-        assert_eq!(first.bytes, to.bytes, "a second run differs");
-        let mut fresh = layer.output();
-        let side = shape.out_side();
-        let mut outputs = vec![0; shape.filters * side * side];
-        to.each(|channel, pixel, offset| {
-            outputs[channel * side * side + pixel] = (offset ^ 0x80) as i8;
-        });
-        // What surrounds the output is as it was.
-        for y in 0..side {
-            let pixels = fresh.row(y)..fresh.row(y) + side * shape.filters;
-            for at in pixels {
-                fresh
-                    .sample
-                    .put(&mut fresh.bytes, at, to.sample.get(&to.bytes, at));
-            }
-        }
-        assert_eq!(fresh.bytes, to.bytes, "the margin is written upon");
-        outputs
-    }
-
-    /// QLinearConv, then MaxPool, as ONNX defines them, straight from the definition.
-    fn defined(shape: Shape, numbers: &Numbers, q: &[i8]) -> Vec<i8> {
-        let Shape {
-            channels,
-            side,
-            filters,
-            kernel,
-            stride,
-            padding,
-            pool,
-        } = shape;
-        let at = |channel: usize, y: usize, x: usize| {
-            let inside = |v: usize| (padding..side + padding).contains(&v);
-            if inside(y) && inside(x) {
-                let place = (channel * side + y - padding) * side + x - padding;
-                i32::from(q[place]) + 128
-            } else {
-                0
-            }
-        };
-        let convolved = |filter: usize, y: usize, x: usize| {
-            let mut sum = numbers.bias[filter];
-            for channel in 0..channels {
-                for row in 0..kernel {
-                    for column in 0..kernel {
-                        let place =
-                            ((filter * channels + channel) * kernel + row) * kernel + column;
-                        let weight = i32::from(numbers.weights[place] as i8);
-                        let input = at(channel, y * stride + row, x * stride + column);
-                        sum = sum.wrapping_add(weight * input);
-                    }
-                }
-            }
-            let real = f64::from(sum as f32 * numbers.scales[filter]);
-            (real.round_ties_even() + f64::from(numbers.zero)).clamp(-128.0, 127.0) as i8
-        };
-        let side = shape.out_side();
-        let mut outputs = Vec::new();
-        for filter in 0..filters {
-            for y in 0..side {
-                for x in 0..side {
-                    let square =
-                        (0..pool * pool).map(|i| (y * pool + i / pool, x * pool + i % pool));
-                    outputs.extend(square.map(|(y, x)| convolved(filter, y, x)).max());
-                }
-            }
-        }
-        outputs
-    }
-
-    fn shape() -> impl Strategy<Value = Shape> {
-        let sizes = (1..70usize, 1..9usize, 1..70usize, 1..6usize);
-        let steps = (1..4usize, 0..5usize, 1..4usize);
-        let shape = (sizes, steps).prop_map(|(sizes, steps)| Shape {
-            channels: sizes.0,
-            side: sizes.1,
-            filters: sizes.2,
-            kernel: sizes.3,
-            stride: steps.0,
-            padding: steps.1,
-            pool: steps.2,
-        });
-        shape.prop_filter("no layer", |shape| shape.check().is_ok())
-    }
-
-    /// Numbers from a seed: evenly spread, or extremes alone.
-    fn numbers(shape: Shape, seed: u64, extreme: bool, zero: i8) -> (Numbers, Vec<i8>) {
-        let mut state = seed;
-        let mut next = move || {
-            // xorshift64*
-            state ^= state >> 12;
-            state ^= state << 25;
-            state ^= state >> 27;
-            state.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 32
-        };
-        let mut byte = |low: i8| match (extreme, next() % 256) {
-            (true, 0..128) => low,
-            (true, _) => 127,
-            (false, any) => (any as i32 - 128).max(low.into()) as i8,
-        };
-        let weights = (0..shape.filters * shape.depth()).map(|_| byte(-127) as u8);
-        let weights = weights.collect();
-        let q = (0..shape.channels * shape.side * shape.side).map(|_| byte(-128));
-        let q = q.collect();
-        let bias = (0..shape.filters).map(|i| i32::from(byte(-128)) * 1000 * (i as i32 % 3));
-        let bias = bias.collect();
-        // Sums then come to some hundreds; a power of two gives ties.
-        let per_tap = 0.5f32.powi(7) / shape.depth() as f32;
-        let scales = (0..shape.filters)
-            .map(|filter| match filter % 3 {
-                0 => 0.5f32.powi(shape.depth().ilog2() as i32 + 7),
-                1 => per_tap * 3.0,
-                _ => per_tap * 40.0,
-            })
-            .collect();
-        let numbers = Numbers {
-            weights,
-            bias,
-            scales,
-            zero,
-        };
-        (numbers, q)
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(400))]
-
-        #[test]
-        fn every_kernel_gives_what_onnx_defines(
-            shape in shape(),
-            seed in 1..u64::MAX,
-            extreme in any::<bool>(),
-            zero in prop_oneof![Just(-128i8), Just(0), any::<i8>()],
-            margin in 0..3usize,
-        ) {
-            let (numbers, q) = numbers(shape, seed, extreme, zero);
-            let expected = defined(shape, &numbers, &q);
-            for (name, routines) in routines() {
-                let found = run(routines, shape, &numbers, margin, &q);
-                prop_assert_eq!(&found, &expected, "{}", name);
-            }
-        }
-    }
-
-    #[test]
-    fn sums_beyond_32_bits_wrap_alike_in_every_kernel() {
-        let shape = Shape {
-            channels: 3,
-            side: 6,
-            filters: 33,
-            kernel: 3,
-            stride: 1,
-            padding: 1,
-            pool: 2,
-        };
-        let (mut numbers, q) = numbers(shape, 7, true, 5);
-        numbers.bias = (0..33)
-            .map(|i| [i32::MAX, i32::MIN, i32::MAX - 900][i % 3])
-            .collect();
-        numbers.scales = [1e-8, 1e-38, 1e30].repeat(11);
-        let expected = run(scalar::ROUTINES, shape, &numbers, 0, &q);
-        for (name, routines) in routines() {
-            assert_eq!(run(routines, shape, &numbers, 0, &q), expected, "{name}");
-        }
-    }
-
-    #[test]
-    fn the_full_range_of_samples_and_weights_does_not_saturate() {
-        // One place, 4 x 4 taps: 16 x 255 x 127 = 518,160; in units of 4,096 that is 126.5, to even 126.
-        let shape = Shape {
-            channels: 1,
-            side: 5,
-            filters: 2,
-            kernel: 4,
-            stride: 1,
-            padding: 0,
-            pool: 2,
-        };
-        let numbers = Numbers {
-            weights: [[127u8; 16], [-127i8 as u8; 16]].concat().into(),
-            bias: vec![518_144 - 518_160, 0],
-            scales: vec![1.0 / 4096.0; 2],
-            zero: 0,
-        };
-        for (name, routines) in routines() {
-            let found = run(routines, shape, &numbers, 1, &[127; 25]);
-            assert_eq!(found, [126, -127], "{name}");
-        }
-    }
-
-    #[test]
-    fn every_number_of_a_picture_is_rounded_as_floats_are() {
-        for i in 0..=2550 {
-            let value = i as f32 / 10.0;
-            assert_eq!(f32::from(rounded(value)), value.round_ties_even());
-        }
-        let mut plane = Plane::new(Sample::Offset, 1, 2, 1);
-        plane.quantize(&[-3.0, f32::NAN, 0.5, 1e9], 1.0 / 256.0);
-        let mut found = [0; 4];
-        plane.each(|_, pixel, offset| found[pixel] = offset);
-        assert_eq!(found, [0, 0, 128, 255]);
-    }
-
-    #[test]
-    fn what_does_not_fit_is_refused() {
-        let shape = Shape {
-            channels: 1,
-            side: 3,
-            filters: 1,
-            kernel: 2,
-            stride: 1,
-            padding: 0,
-            pool: 1,
-        };
-        let numbers = |weights: &[u8], scale: f32| Numbers {
-            weights: weights.to_vec().into(),
-            bias: vec![0],
-            scales: vec![scale],
-            zero: 0,
-        };
-        let plan = |shape, numbers| Layer::new(Isa::Scalar, shape, numbers, 0);
-        assert!(plan(shape, numbers(&[1, 2, 3, 4], 1.0)).is_ok());
-        assert!(plan(shape, numbers(&[1, 2, 3], 1.0)).is_err());
-        assert!(plan(shape, numbers(&[1, 2, 3, 0x80], 1.0)).is_err());
-        assert!(plan(shape, numbers(&[1, 2, 3, 4], 0.0)).is_err());
-        let large = Shape { kernel: 4, ..shape };
-        assert!(large.check().is_err());
-        let pooled = Shape { pool: 3, ..shape };
-        assert!(pooled.check().is_err());
-        let endless = Shape {
-            filters: 1 << 16,
-            channels: 1 << 16,
-            ..shape
-        };
-        assert!(endless.check().is_err());
-    }
-}
+mod tests;

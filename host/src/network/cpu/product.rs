@@ -43,10 +43,10 @@ impl<'a> Matrix<'a> {
         }
     }
 
-    /// Its columns from `first` on, so many.
+    /// `columns` of its columns, from `first` on.
     ///
     /// # Panics
-    /// If it has not so many.
+    /// If it has fewer.
     pub fn columns(self, first: usize, columns: usize) -> Self {
         assert!(
             columns > 0 && first + columns <= self.columns,

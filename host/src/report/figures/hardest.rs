@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use onelook_edge::picture::frame::Frame;
-use onelook_edge::vision::preprocess::{InputSpec, Scaling, keepsake, patch};
+use onelook_edge::vision::keepsake::keepsake;
+use onelook_edge::vision::preprocess::{InputSpec, Scaling, patch};
 use rand::RngExt;
 
 use super::held::HeldOutSet;
 use super::{Confusion, Example, HardPair, Hardest};
 use crate::data::Picture;
-use crate::train::sampler::{Purpose, stream};
+use crate::random::{Purpose, stream};
 
 /// Examples in each list.
 const EXAMPLES: usize = 12;
@@ -67,7 +68,7 @@ impl HeldOutSet<'_> {
         let mut named = BTreeMap::<(usize, usize), u64>::new();
         let mut probes = vec![0u64; count];
         for n in 0..CONFUSION_GALLERIES {
-            let mut rng = stream(self.seed, Purpose::Confusions, n as u64);
+            let mut rng = stream(self.seed, Purpose::ReportConfusions, n as u64);
             let templates: Vec<(usize, usize)> = self
                 .classes
                 .iter()

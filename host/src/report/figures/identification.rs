@@ -3,7 +3,7 @@
 use super::held::{HeldOutSet, Place};
 use super::intervals::share;
 use super::{GroupAccuracy, IdentificationFigures, Share, TRIALS, TrialAccuracy};
-use crate::train::sampler::{self, TrialSpec};
+use crate::measure::trials::{self, TrialSpec};
 
 /// Ways that are tried, and then all classes, at most [`MOST_WAYS`], which memory bears.
 const WAYS: [usize; 6] = [2, 5, 10, 20, 50, 100];
@@ -119,7 +119,7 @@ impl HeldOutSet<'_> {
         for (number, place) in self.classes.iter().enumerate() {
             offsets[place.group].push(number);
         }
-        for trial in sampler::trials(self.data, spec, self.seed)? {
+        for trial in trials::trials(self.data, spec, self.seed)? {
             let number = |way: usize| {
                 let (group, class) = trial.classes[way];
                 offsets[group][class]

@@ -9,7 +9,7 @@ use super::*;
 use crate::data::{Class, Dataset, Group, Picture};
 use crate::measure::eval::{self, Embeddings, PairScores};
 use crate::measure::metrics;
-use crate::train::sampler::TrialSpec;
+use crate::measure::trials::TrialSpec;
 
 /// Groups of classes of pictures, each embedded as one number.
 fn embedded(groups: &[&[&[f32]]]) -> (Dataset, Embeddings) {
