@@ -6,7 +6,7 @@
 use onelook_edge::gallery::head::Head;
 use onelook_edge::model::{Calibration, ReliabilityBin};
 
-use crate::export::points::{Pair, Pairs};
+use crate::measure::points::{Pair, Pairs};
 
 /// Bins of equal width in p.
 pub const BINS: usize = 15;

@@ -4,7 +4,6 @@
 
 pub(crate) mod calibrate;
 pub(crate) mod graph;
-pub(crate) mod points;
 pub(crate) mod quantize;
 
 use std::path::PathBuf;
@@ -20,6 +19,7 @@ use serde::Serialize;
 
 use crate::data::{Dataset, Skipped};
 use crate::measure::eval::{self, Accuracy, Embeddings, EvalError, Rule};
+use crate::measure::points::{self, Pairs, Points};
 use crate::measure::trials::TrialSpec;
 use crate::network::burn::Twin;
 use crate::random::{Purpose, stream};
@@ -28,7 +28,6 @@ use crate::train::checkpoint::best_twin;
 use crate::train::run::{self, Progress, RunData, RunFile};
 use crate::train::validate::burn_embeddings;
 use graph::Weights;
-use points::{Pairs, Points};
 use quantize::QuantizeError;
 
 /// The largest difference of an f32 file's embeddings from Burn's, as a share of their largest number.

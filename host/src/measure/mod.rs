@@ -4,4 +4,5 @@ pub mod eval;
 pub(crate) mod metrics;
 pub(crate) mod openset;
 pub mod oracle;
+pub(crate) mod points;
 pub(crate) mod trials;

@@ -17,7 +17,7 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 
-use crate::export::points::{self, Pairs};
+use crate::measure::points::{self, Pairs};
 use crate::random::{Purpose, stream};
 
 /// Sizes of galleries, classes, as far as the data goes.

@@ -99,9 +99,8 @@ pub(super) fn against_f32(
             card.provenance.epoch[0]
         ));
     }
-    let plain = twin
-        .plain(&run.recipe.network)
-        .map_err(|error| error.to_string())?;
+    let plain = twin.plain(&run.recipe.network);
+    let plain = plain.map_err(|error| sentence(&error))?;
     let card = Card {
         precision: Precision::F32,
         head: plain.head.clone(),

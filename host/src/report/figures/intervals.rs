@@ -2,8 +2,8 @@
 //! model's card.
 
 use super::Share;
-use crate::export::points;
 use crate::measure::metrics;
+use crate::measure::points;
 
 /// Redraws behind the interval of a rate, for which all pairs are counted again in each.
 const REDRAWS: usize = 300;

@@ -17,7 +17,7 @@ use crate::measure::metrics;
 use crate::random::{Purpose, stream};
 
 /// Resamples behind an interval.
-pub const RESAMPLES: usize = 1000;
+pub(crate) const RESAMPLES: usize = 1000;
 /// Pictures whose pairs are compared, at most.
 const PICTURES: usize = 4000;
 /// False match rates of the tail, as far as the number of pairs carries them.
@@ -28,33 +28,33 @@ const TAIL: [f64; 19] = [
 
 /// Two pictures, compared.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Pair {
+pub(crate) struct Pair {
     /// The classes they show, counted over all groups, the lower one first.
-    pub classes: [u32; 2],
+    pub(crate) classes: [u32; 2],
     /// Weighted L1 distance of their embeddings.
-    pub distance: f32,
+    pub(crate) distance: f32,
 }
 
 impl Pair {
     /// Whether both show the same class.
-    pub fn is_genuine(&self) -> bool {
+    pub(crate) fn is_genuine(&self) -> bool {
         self.classes[0] == self.classes[1]
     }
 }
 
 /// Pictures of several classes, every two compared.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Pairs {
+pub(crate) struct Pairs {
     /// Pictures of each class.
-    pub pictures: Vec<usize>,
+    pub(crate) pictures: Vec<usize>,
     /// Every two of them.
-    pub list: Vec<Pair>,
+    pub(crate) list: Vec<Pair>,
 }
 
 impl Pairs {
     /// Compares every two pictures, genuine within a class and impostor between any two classes;
     /// where there are many, of equally many pictures of each class.
-    pub fn of(classes: &[&Vec<Vec<f32>>], head: &Head) -> Self {
+    pub(crate) fn of(classes: &[&Vec<Vec<f32>>], head: &Head) -> Self {
         let classes = &classes[..classes.len().min(PICTURES / 2)];
         let share = (PICTURES / classes.len().max(1)).max(2);
         let taken = classes
@@ -78,7 +78,7 @@ impl Pairs {
     }
 
     /// p of each pair as `p` has it.
-    pub fn scores(&self, p: impl Fn(&Pair) -> f32) -> PairScores {
+    pub(crate) fn scores(&self, p: impl Fn(&Pair) -> f32) -> PairScores {
         let of_kind = |genuine: bool| {
             let kind = self.list.iter().filter(|pair| pair.is_genuine() == genuine);
             kind.map(&p).collect()
@@ -133,7 +133,7 @@ impl Pairs {
 }
 
 /// How often each class is drawn, for each of [`RESAMPLES`] draws of as many classes as there are.
-pub fn draws(classes: usize, seed: u64) -> Vec<Vec<u32>> {
+pub(crate) fn draws(classes: usize, seed: u64) -> Vec<Vec<u32>> {
     let draw = |n: usize| {
         let mut rng = stream(seed, Purpose::Bootstrap, n as u64);
         let mut times = vec![0; classes];
@@ -149,7 +149,7 @@ pub fn draws(classes: usize, seed: u64) -> Vec<Vec<u32>> {
 ///
 /// Where no error was seen among `units` independent ones, resamples show none either; the upper end
 /// is then 3 / `units` (rule of three, Hanley and Lippman-Hand 1983).
-pub fn interval(mut resampled: Vec<f64>, units: usize) -> [f64; 2] {
+pub(crate) fn interval(mut resampled: Vec<f64>, units: usize) -> [f64; 2] {
     resampled.sort_by(f64::total_cmp);
     let at = |share: f64| resampled.get((share * resampled.len() as f64) as usize);
     match (at(0.025), at(0.975), resampled.last()) {
@@ -159,15 +159,15 @@ pub fn interval(mut resampled: Vec<f64>, units: usize) -> [f64; 2] {
 }
 
 /// Thresholds and what they cost.
-pub struct Points {
+pub(crate) struct Points {
     /// What the number of pairs can carry of EER and FMR 1e-2, 1e-3, 1e-4.
-    pub operating: Vec<OperatingPoint>,
+    pub(crate) operating: Vec<OperatingPoint>,
     /// The upper tail of impostor scores.
-    pub tail: Vec<TailPoint>,
+    pub(crate) tail: Vec<TailPoint>,
 }
 
 /// Sets thresholds under `head`, with which `pairs` were compared; `seed` resamples the classes.
-pub fn set(pairs: &Pairs, head: &Head, seed: u64) -> Points {
+pub(crate) fn set(pairs: &Pairs, head: &Head, seed: u64) -> Points {
     let p = |pair: &Pair| head.probability(pair.distance);
     let scores = pairs.scores(p);
     let classes = pairs.pictures.len();
