@@ -76,7 +76,8 @@ mod tests {
     use std::os::unix::net::UnixDatagram;
     use std::process::Command;
 
-    const ITSELF: &str = "event::systemd::tests::the_service_manager_hears_ready_alive_and_stopping";
+    const ITSELF: &str =
+        "event::systemd::tests::the_service_manager_hears_ready_alive_and_stopping";
 
     #[test]
     fn the_service_manager_hears_ready_alive_and_stopping() {
