@@ -25,6 +25,8 @@ pub mod control;
 pub mod device;
 pub mod event;
 pub mod gallery;
+#[cfg(feature = "device")]
+mod gpio;
 pub mod kernel;
 pub mod model;
 pub mod picture;

@@ -485,3 +485,90 @@ fn an_option_that_makes_no_sense_is_an_error_before_anything_starts() {
         "{error}"
     );
 }
+
+/// `run` over the demonstration's clip, its standard error as given; what it reported, and how it ended.
+fn run_clip(options: &[&str], errors: Stdio, environment: &[(&str, &str)]) -> (Vec<Value>, Child) {
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = Command::new(PROGRAM)
+        .arg("run")
+        .args(options)
+        .arg("--gallery")
+        .arg(folder.path().join("gallery"))
+        .envs(environment.iter().copied())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(errors)
+        .spawn()
+        .unwrap();
+    // Where standard error is a pipe, nobody reads it, and one that is closed stays closed.
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let events = lines
+        .map(|line| serde_json::from_str(&line.unwrap()).unwrap())
+        .collect();
+    (events, child)
+}
+
+const CLIP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/demo/clip.mjpeg");
+
+#[test]
+fn a_warning_that_nobody_can_read_does_not_end_the_loop() {
+    // A pipe whose other end is gone: each write to it fails.
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let nowhere = [("NOTIFY_SOCKET", "/no/such/socket")];
+    let (events, mut child) = run_clip(&["--source", CLIP], writer.into(), &nowhere);
+    assert!(child.wait().unwrap().success());
+    let warned = events.iter().any(|event| {
+        event["event"] == "warning"
+            && event["about"] == "systemd"
+            && event["words"].as_str().unwrap().contains("cannot be told")
+    });
+    assert!(warned, "{events:?}");
+    assert_eq!(events.last().unwrap()["frames"], 22);
+}
+
+#[test]
+fn a_child_that_complains_without_end_does_not_hold_up_its_camera() {
+    // Some 800 kB of complaints, into a pipe of 64 kB that is not read.
+    let command = format!("exec:sh -c 'for i in $(seq 200); do cat {CLIP}; seq 1000 >&2; done'");
+    let (_reader, writer) = std::io::pipe().unwrap();
+    let mut child = Command::new(PROGRAM)
+        .args(["run", "--source", &command, "--gallery"])
+        .arg(tempfile::tempdir().unwrap().path().join("gallery"))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(writer)
+        .spawn()
+        .unwrap();
+    let (sender, ended) = channel();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    thread::spawn(move || {
+        for line in lines.map_while(Result::ok) {
+            let event: Value = serde_json::from_str(&line).unwrap();
+            // It has written all of its pictures, and all of its complaints before.
+            if event["state"] == "lost" {
+                let _ = sender.send(event);
+            }
+        }
+    });
+    let lost = ended.recv_timeout(PATIENCE);
+    let _ = child.kill();
+    let _ = child.wait();
+    let words = lost.unwrap()["words"].to_string();
+    assert!(words.contains("ended") && words.contains("1000"), "{words}");
+}
+
+#[test]
+fn a_system_that_gives_no_threads_is_an_error_and_no_panic() {
+    // No machine has room for a stack of this size.
+    let stack = [("RUST_MIN_STACK", "1152921504606846976")];
+    let (events, child) = run_clip(&["--source", CLIP], Stdio::piped(), &stack);
+    let ended = child.wait_with_output().unwrap();
+    let errors = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert_eq!(ended.status.code(), Some(2), "{errors}");
+    assert!(errors.contains("gives no thread"), "{errors}");
+    assert!(
+        events.is_empty() && !errors.contains("panicked"),
+        "{errors}"
+    );
+}

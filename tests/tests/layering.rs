@@ -171,6 +171,38 @@ fn a_crate_is_named_where_the_table_allows_it_and_nowhere_else() {
 }
 
 #[test]
+fn no_message_holds_a_run_of_spaces() {
+    // Tables for people have columns.
+    const TABLES: [&str; 3] = ["edge/src/cli/demo.rs", "edge/src/cli/bench", "host/src/cli"];
+    let gap = |text: &str| {
+        let at = text.find("    ").filter(|at| *at > 0)?;
+        let (before, after) = (
+            text[..at].chars().last()?,
+            text[at..].trim_start().chars().next()?,
+        );
+        (!before.is_whitespace() && after.is_alphanumeric()).then_some(())
+    };
+    let mut breaches = Vec::new();
+    for (path, _) in rust_files() {
+        let shown = shown(&path);
+        if TABLES.iter().any(|table| shown.starts_with(table)) || shown.contains("tests") {
+            continue;
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        let product = text.split("#[cfg(test)]").next().unwrap();
+        for (number, line) in product.lines().enumerate() {
+            let code = line.trim_start();
+            // What stands between two quotation marks of a line.
+            let quoted = code.split('"').skip(1).step_by(2);
+            if !code.starts_with("//") && quoted.into_iter().any(|text| gap(text).is_some()) {
+                breaches.push(format!("{shown}:{}: {code}", number + 1));
+            }
+        }
+    }
+    none(breaches);
+}
+
+#[test]
 fn no_room_hands_out_the_types_of_tract() {
     let mut breaches = Vec::new();
     for file in sources() {

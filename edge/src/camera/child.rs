@@ -2,7 +2,7 @@
 //! It is killed with all that it started, and reaped, when it is dropped. Knows no pictures.
 
 use std::collections::VecDeque;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::process::CommandExt;
 use std::process::{self, ChildStderr, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,6 +10,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::source::Program;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
 /// To end when it is asked to, before it is killed.
@@ -157,12 +158,26 @@ fn listen(errors: ChildStderr, last_lines: &Mutex<VecDeque<String>>) {
         if said.is_empty() {
             continue;
         }
-        eprintln!("{said}");
+        pass_on(said);
         let mut last = last_lines.lock().unwrap_or_else(PoisonError::into_inner);
         if last.len() == LAST_LINES {
             last.pop_front();
         }
         last.push_back(said.to_owned());
+    }
+}
+
+/// Writes a line to our standard error, where it is read: a reader that is slow, or has gone away, must not hold up
+/// the child, and so the camera.
+fn pass_on(line: &str) {
+    let mut errors = io::stderr();
+    let mut ready = [PollFd::new(&errors, PollFlags::OUT)];
+    let at_once = Timespec::default();
+    let is_ready =
+        poll(&mut ready, Some(&at_once)).is_ok() && ready[0].revents().contains(PollFlags::OUT);
+    if is_ready {
+        // A pipe that is ready takes at least 4096 bytes: more than a line has.
+        let _ = errors.write_all(format!("{line}\n").as_bytes());
     }
 }
 

@@ -2,6 +2,5 @@
 
 pub mod button;
 pub mod command;
-pub mod gpio;
 pub mod keys;
 pub mod socket;

@@ -16,7 +16,7 @@
 //!
 //! `quality`: `blur_px`, `contrast`, `clipped`, `scale`, `is_cut_off` ([`crate::vision::quality::Quality`]).
 //! `reason` of what was not enrolled: `nothing_shown`, `cut_off`, `too_small`, `too_faint`, `clipped`,
-//! `blurred`, `look_alike`, `no_frame`, `store`. Answers on the control socket have these, and
+//! `blurred`, `look_alike`, `fpir` (the gallery would be too large for the target), `no_frame`, `store`. Answers on the control socket have these, and
 //! `bad_command`, `bad_name`, `no_such_class`, `class_exists`, `nothing_to_undo`, `nothing_to_confirm`,
 //! `in_progress`, `busy`, `ended`, `no_answer`.
 

@@ -22,8 +22,8 @@ use ssd1306::prelude::{DisplayRotation, DisplaySize128x64, I2CInterface};
 use ssd1306::{I2CDisplayInterface, Ssd1306};
 
 use super::{PanelTarget, Place, ScreenError};
-use crate::control::gpio::{Line, LineError};
 use crate::device::sight::{Sight, Tone};
+use crate::gpio::{Line, LineError};
 use crate::picture::frame::Frame;
 use crate::screen::overlay::{self, Canvas};
 

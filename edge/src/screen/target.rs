@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use super::ScreenError;
-use crate::control::gpio::{Line, LineError};
+use crate::gpio::{Line, LineError};
 
 /// How many pictures a PNG folder keeps where nothing else is said.
 const KEEP: usize = 1000;

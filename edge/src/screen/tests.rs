@@ -1,6 +1,6 @@
 use super::*;
-use crate::control::gpio::Line;
 use crate::device::sight::Tone;
+use crate::gpio::Line;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, Sender, channel};
