@@ -31,7 +31,7 @@ pub mod kernel;
 pub mod model;
 pub mod picture;
 #[cfg(feature = "device")]
-pub mod run;
+mod run;
 #[cfg(feature = "device")]
 pub mod screen;
 pub mod vision;

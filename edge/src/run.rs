@@ -89,6 +89,10 @@ pub fn run(
             }
             camera::Glance::State(state) => {
                 let (word, words) = named(&state);
+                told(
+                    notify.status(&format!("camera {word} {words}")),
+                    &mut events,
+                )?;
                 report(&mut events, &camera_event(word, words))?;
                 let is_up = matches!(state, CameraState::Live { .. } | CameraState::Opened { .. });
                 if let Some(frame) = last.as_ref().filter(|_| !is_up) {

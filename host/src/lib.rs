@@ -10,12 +10,12 @@
 
 pub mod augment;
 pub mod cli;
-pub(crate) mod clip;
+mod clip;
 pub mod config;
 pub mod data;
 pub mod export;
 pub mod measure;
 pub mod network;
-pub(crate) mod random;
+mod random;
 pub mod report;
 pub mod train;

@@ -54,7 +54,7 @@ struct Memory {
     judge: JudgeMemory,
     cut: CutMemory,
     patch: Patch,
-    network: model::Scratch,
+    network: model::NetworkMemory,
 }
 
 impl Journey {
@@ -102,7 +102,7 @@ impl Journey {
         }
         gallery.index(model.head(), NonZeroUsize::MIN);
         let memory = Memory {
-            network: model.scratch(),
+            network: model.memory(),
             eye: Eye::new(model.clone()),
             frame,
             locate: locate::SearchMemory::default(),

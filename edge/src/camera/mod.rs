@@ -26,7 +26,7 @@ pub(crate) mod nodes;
 mod raw;
 mod source;
 #[cfg(feature = "v4l2")]
-pub mod v4l2;
+pub(crate) mod v4l2;
 mod y4m;
 
 use std::collections::VecDeque;

@@ -43,22 +43,12 @@ const FPS: f64 = 30.0;
 const MOST_TRIES: usize = 8;
 const POLL: Duration = Duration::from_millis(50);
 
-/// A V4L2 device that gives pictures.
-#[derive(Clone, Debug)]
-pub struct Found {
-    /// Such as `/dev/video0`.
-    pub device: PathBuf,
-    /// What it calls itself.
-    pub name: String,
-    /// Such as `YUYV 640x480 at 30, 15`; empty where none is of a kind that this program reads.
-    pub formats: Vec<String>,
-}
-
-/// Asks a device what it is and can.
+/// Asks a device which pictures it gives, such as `YUYV 640x480 at 30, 15`; none where it gives none of a kind that this
+/// program reads.
 ///
 /// # Errors
 /// What the system said; it is no capture device.
-pub fn ask(device: &Path) -> io::Result<Found> {
+pub fn formats(device: &Path) -> io::Result<Vec<String>> {
     let handle = Device::with_path(device)?;
     let about = handle.query_caps()?;
     if !about.capabilities.contains(Flags::VIDEO_CAPTURE) {
@@ -77,11 +67,7 @@ pub fn ask(device: &Path) -> io::Result<Found> {
             None => formats.push(format!("{begin}{}", mode.fps)),
         }
     }
-    Ok(Found {
-        device: device.to_owned(),
-        name: about.card,
-        formats,
-    })
+    Ok(formats)
 }
 
 /// The devices there are, by number.
@@ -128,8 +114,8 @@ pub(super) fn capture(device: Option<PathBuf>, wanted: &Wanted) -> io::Result<Ca
 fn first_camera() -> io::Result<PathBuf> {
     let mut last = "no camera is plugged in".to_owned();
     for device in devices() {
-        match ask(&device) {
-            Ok(found) if !found.formats.is_empty() => return Ok(device),
+        match formats(&device) {
+            Ok(formats) if !formats.is_empty() => return Ok(device),
             Ok(_) => last = format!("{}: no format that this program reads", device.display()),
             Err(error) => last = format!("{}: {error}", device.display()),
         }

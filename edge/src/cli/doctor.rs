@@ -189,13 +189,13 @@ fn camera(device: &Path, name: &str) -> Finding {
 #[cfg(feature = "v4l2")]
 fn formats(device: &Path, name: &str) -> Finding {
     let shown = device.display();
-    match crate::camera::v4l2::ask(device) {
-        Ok(found) if found.formats.is_empty() => Finding::well(
+    match crate::camera::v4l2::formats(device) {
+        Ok(formats) if formats.is_empty() => Finding::well(
             "camera",
             format!("{shown} ({name}): no format that this program reads"),
         ),
-        Ok(found) => {
-            let formats = found.formats.join("; ");
+        Ok(formats) => {
+            let formats = formats.join("; ");
             Finding::well(
                 "camera",
                 format!("{shown} ({name}): use v4l2:{shown}; {formats}"),

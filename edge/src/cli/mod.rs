@@ -1,8 +1,8 @@
 //! The command line of `onelook-edge`: arguments in, exit code out. One file a verb; the work is in the library.
 
-pub mod bench;
+pub(crate) mod bench;
 pub mod demo;
-pub mod doctor;
+pub(crate) mod doctor;
 mod enroll;
 mod gallery;
 mod identify;

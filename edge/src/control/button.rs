@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use gpiocdev::line::{Bias, EdgeDetection};
 
-use super::gpio::{Line, LineError};
+use crate::gpio::{Line, LineError};
 
 /// What holds the line while the button is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -26,7 +26,7 @@ pub struct Eye {
     judge: JudgeMemory,
     cut: CutMemory,
     patch: Patch,
-    network: model::Scratch,
+    network: model::NetworkMemory,
 }
 
 /// What is done about how good a look is.
@@ -90,7 +90,7 @@ impl Eye {
             judge: JudgeMemory::default(),
             cut: CutMemory::default(),
             patch: Patch::default(),
-            network: model.scratch(),
+            network: model.memory(),
             model,
         }
     }

@@ -10,7 +10,8 @@
 //! | [`eye`] | one look at a frame: found, judged, cut out, embedded |
 //! | [`threshold`] | what sets the threshold on p |
 //! | [`answer`], [`command`] | what is asked, answered and refused, in types |
-//! | [`live`], [`steady`], [`teach`] | the same over the frames of a camera: decisions over time, and learning from what is shown |
+//! | [`live`], `steady` | the same over the frames of a camera: decisions over time |
+//! | `obey`, `teach` | what a command does meanwhile, and learning from what is shown |
 //! | [`sight`] | what is shown of it |
 //! | [`config`] | its numbers |
 
@@ -21,9 +22,10 @@ pub mod command;
 pub mod config;
 pub mod eye;
 pub mod live;
+mod obey;
 pub mod sight;
-pub mod steady;
-pub mod teach;
+pub(crate) mod steady;
+pub(crate) mod teach;
 pub mod threshold;
 
 use std::collections::VecDeque;
@@ -219,3 +221,6 @@ impl Device {
 fn threads() -> NonZeroUsize {
     std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
 }
+
+#[cfg(test)]
+mod tests;

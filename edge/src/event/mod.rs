@@ -22,7 +22,7 @@
 
 mod lines;
 #[cfg(feature = "device")]
-pub mod systemd;
+pub(crate) mod systemd;
 
 use std::fs;
 

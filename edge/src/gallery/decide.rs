@@ -88,7 +88,7 @@ pub enum FpirError {
         needed: f64,
         /// The lowest FMR that the tail carries.
         carried: f64,
-        /// The lowest FPIR that it carries over so many comparisons.
+        /// The lowest FPIR that it carries over this number of comparisons.
         least: f64,
         /// The most classes of one template for which it carries the FPIR that was asked for.
         most: usize,

@@ -3,7 +3,7 @@
 
 pub mod decide;
 pub mod head;
-pub mod search;
+pub(crate) mod search;
 pub mod store;
 
 use std::collections::HashMap;
@@ -13,7 +13,7 @@ use std::sync::Arc;
 use crate::gallery::head::{Head, Limit};
 use crate::gallery::search::{Index, NearestTwo, Scored};
 
-/// From so many classes on, an index rules most of them out before the others are compared in full.
+/// From this number of classes on, an index rules most of them out before the others are compared in full.
 const INDEX_FROM: usize = 256;
 /// A probe must be nearer to a class than to what that is not by more than this, in the log odds of p:
 /// two looks at the same thing differ by less, and the second was said to be no such thing.
@@ -113,7 +113,7 @@ impl Gallery {
     }
 
     /// Makes [`Gallery::nearest`] fast under `head` in a large gallery, from now on: the answers stay
-    /// the same. A search uses up to so many threads where that pays. An alpha below 0 has no index.
+    /// the same. A search uses at most `threads` threads, where that pays. An alpha below 0 has no index.
     ///
     /// # Panics
     /// If the embeddings have another length than `head.alpha`.

@@ -6,8 +6,8 @@ use std::fmt;
 use std::sync::OnceLock;
 
 pub mod conv;
-pub mod idct;
-pub mod sad;
+pub(crate) mod idct;
+pub(crate) mod sad;
 
 /// The environment variable that names the kernels to use instead of the fastest.
 pub const VARIABLE: &str = "ONELOOK_KERNEL";

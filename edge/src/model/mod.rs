@@ -70,10 +70,10 @@ impl std::fmt::Display for Engine {
 }
 
 /// The memory that a model works in, one for each thread.
-pub struct Scratch(Memory);
+pub struct NetworkMemory(Memory);
 
 enum Memory {
-    Kernels(plan::Scratch),
+    Kernels(plan::NetworkMemory),
     Tract(Vec<f32>),
 }
 
@@ -203,9 +203,9 @@ impl Model {
     }
 
     /// Memory for [`Model::embed_in`].
-    pub fn scratch(&self) -> Scratch {
-        Scratch(match &self.network {
-            Network::Kernels(plan) => Memory::Kernels(plan.scratch()),
+    pub fn memory(&self) -> NetworkMemory {
+        NetworkMemory(match &self.network {
+            Network::Kernels(plan) => Memory::Kernels(plan.memory()),
             Network::Tract(_) => Memory::Tract(Vec::new()),
         })
     }
@@ -219,8 +219,8 @@ impl Model {
     /// # Panics
     /// If the patch was made for another input.
     pub fn embed(&self, patch: &Patch) -> Result<Vec<f32>, ModelError> {
-        let mut scratch = self.scratch();
-        self.embed_in(&mut scratch, patch).map(<[f32]>::to_vec)
+        let mut memory = self.memory();
+        self.embed_in(&mut memory, patch).map(<[f32]>::to_vec)
     }
 
     /// The same in memory that is there already: from the second patch on, kernels allocate nothing.
@@ -229,15 +229,15 @@ impl Model {
     /// `Unrunnable`, which a model that loaded does not give.
     ///
     /// # Panics
-    /// If the patch was made for another input, or `scratch` for another model.
+    /// If the patch was made for another input, or `memory` for another model.
     pub fn embed_in<'a>(
         &self,
-        scratch: &'a mut Scratch,
+        memory: &'a mut NetworkMemory,
         patch: &Patch,
     ) -> Result<&'a [f32], ModelError> {
         let input = &self.card.input;
         assert_eq!(patch.0.len(), input.len(), "a patch for another input");
-        match (&self.network, &mut scratch.0) {
+        match (&self.network, &mut memory.0) {
             (Network::Kernels(plan), Memory::Kernels(memory)) => Ok(plan.embed(&patch.0, memory)),
             (Network::Tract(runner), Memory::Tract(embedding)) => {
                 let found = runner.embed(&patch.0);
@@ -247,6 +247,7 @@ impl Model {
                 })?;
                 Ok(embedding)
             }
+            #[allow(clippy::panic)] // documented above: the caller mixed up two models
             _ => panic!("memory of another model"),
         }
     }

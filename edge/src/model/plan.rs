@@ -84,7 +84,7 @@ pub enum PlanError {
 
 /// The memory that a plan works in.
 #[derive(Clone, Debug)]
-pub struct Scratch {
+pub struct NetworkMemory {
     /// What goes into the first layer, then what comes out of each.
     planes: Vec<Plane>,
     within: conv::LayerMemory,
@@ -235,12 +235,12 @@ impl Plan {
     }
 
     /// Memory to run it in.
-    pub fn scratch(&self) -> Scratch {
+    pub fn memory(&self) -> NetworkMemory {
         let first = self.layers.first().map(Layer::input);
         let planes = first
             .into_iter()
             .chain(self.layers.iter().map(Layer::output));
-        Scratch {
+        NetworkMemory {
             planes: planes.collect(),
             within: conv::LayerMemory::default(),
             embedding: vec![0.0; self.dims()],
@@ -250,13 +250,13 @@ impl Plan {
     /// The embedding of a picture [channels, side, side].
     ///
     /// # Panics
-    /// If the picture is of another size, or `scratch` of another plan.
-    pub fn embed<'a>(&self, picture: &[f32], scratch: &'a mut Scratch) -> &'a [f32] {
-        let Scratch {
+    /// If the picture is of another size, or `memory` of another plan.
+    pub fn embed<'a>(&self, picture: &[f32], memory: &'a mut NetworkMemory) -> &'a [f32] {
+        let NetworkMemory {
             planes,
             within,
             embedding,
-        } = scratch;
+        } = memory;
         assert_eq!(
             planes.len(),
             self.layers.len() + 1,

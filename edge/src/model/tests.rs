@@ -56,9 +56,9 @@ fn every_kernel_gives_the_same_embeddings_and_tract_those_but_for_ties() {
         let tract = on(Engine::Tract);
         let patches = patches(&tract.card().input);
         let embedded = |model: &Model| -> Vec<f32> {
-            let mut scratch = model.scratch();
+            let mut memory = model.memory();
             let all = patches.iter().flat_map(|patch| {
-                let embedding = model.embed_in(&mut scratch, patch).unwrap();
+                let embedding = model.embed_in(&mut memory, patch).unwrap();
                 embedding.to_vec()
             });
             all.collect()

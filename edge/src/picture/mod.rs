@@ -2,7 +2,7 @@
 
 pub mod bounds;
 pub mod decode;
-pub mod files;
+pub(crate) mod files;
 pub mod frame;
 pub mod jpeg;
 pub(crate) mod pool;

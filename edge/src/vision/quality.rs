@@ -9,11 +9,11 @@ use crate::vision::locate::Mark;
 use crate::vision::locate::Thing;
 use crate::vision::preprocess::{self, CutMemory, InputSpec, Patch, Scaling};
 
-/// Edges are measured at so many pixels for one of the model's input.
+/// Edges are measured at this number of pixels for one of the model's input.
 const ZOOM: usize = 2;
 /// Differences of neighbours below this share of the contrast are paper and noise, not edges.
 const FLAT: f32 = 0.15;
-/// From so much ink on, 0 to 1, the border of the picture has ink there...
+/// From this much ink on, 0 to 1, the border of the picture has ink there...
 const INK: f32 = 0.5;
 /// ... and a stroke crosses it where so large a share of the crop's side has.
 const CUT_SHARE: f32 = 0.02;
@@ -174,7 +174,7 @@ pub fn of_in(
     })
 }
 
-/// Difference between the levels that one of so many (`share`) lie below and above.
+/// Difference between the levels that one in `share` lies below and one in `share` above.
 fn spread(levels: &[f32], share: usize, memory: &mut Vec<f32>) -> f32 {
     memory.clear();
     memory.extend(levels);
@@ -259,7 +259,7 @@ mod tests {
     }
 
     /// A ring of strokes 12 wide, 66 x 66 in all, ink and paper as given, its edges a ramp
-    /// over so many pixels.
+    /// `ramp` pixels wide.
     fn ring(paper: f32, ink: f32, ramp: f32) -> Frame {
         Frame::from_fn(160, 140, |x, y| {
             let (dx, dy) = ((x as f32 - 79.5).abs(), (y as f32 - 69.5).abs());

@@ -112,7 +112,7 @@ mod tests {
     use onelook_edge::gallery::head::Head;
     use onelook_edge::vision::preprocess::{Crop, Scaling};
 
-    /// The layers of a twin of such blocks and so many units, all its weights 0.
+    /// The layers of a twin of such blocks and units, all its weights 0.
     fn layers_of(blocks: Vec<Block>, units: usize, input: &InputSpec) -> Vec<Layer> {
         let spec = NetworkSpec {
             blocks,

@@ -78,7 +78,7 @@ impl Teachers {
         for model in &self.models {
             let pictures = patches.par_chunks(model.card().input.len());
             let embeddings = pictures.map_init(
-                || model.scratch(),
+                || model.memory(),
                 |scratch, picture| {
                     let embedding = model.embed_in(scratch, &Patch(picture.to_vec()));
                     embedding.map(<[f32]>::to_vec)

@@ -58,7 +58,7 @@ impl Runtime {
 
 fn own(engine: Engine, bytes: Vec<u8>) -> Result<Embed, Failure> {
     let model = Model::on(engine, bytes, "the model")?;
-    let mut memory = model.scratch();
+    let mut memory = model.memory();
     let mut patch = Patch(Vec::new());
     Ok(Box::new(move |picture| {
         patch.0.clear();

@@ -29,7 +29,7 @@ const ENOUGH_SECS: f64 = 3.0;
 /// The model on an engine, and what was measured.
 struct Subject {
     model: Model,
-    memory: model::Scratch,
+    memory: model::NetworkMemory,
     /// Seconds a picture.
     times: Vec<f64>,
     /// Seconds from the bytes of the file to the first decision.
@@ -42,7 +42,7 @@ impl Subject {
     fn on(engine: Engine, bytes: &[u8]) -> Result<Self, Failure> {
         let model = Model::on(engine, bytes.to_vec(), "the model")?;
         Ok(Self {
-            memory: model.scratch(),
+            memory: model.memory(),
             model,
             times: Vec::new(),
             starts: Vec::new(),
@@ -199,7 +199,7 @@ struct Convolution<'a> {
 }
 
 impl<'a> Convolution<'a> {
-    /// So many runs are timed at once that a clock can tell them.
+    /// How many runs are timed at once: enough for the clock to tell them apart.
     const REPEATS: usize = 10;
 
     fn new(layer: &'a Layer) -> Self {
@@ -295,7 +295,7 @@ struct Row {
 }
 
 impl Report<'_> {
-    /// The share of that engine's plain product that so many multiply-adds in so many seconds are.
+    /// The rate of these multiply-adds in these seconds, as a share of the plain product of that engine.
     fn share(&self, engine: Engine, macs: u64, secs: f64) -> Option<f64> {
         let mut products = self.products.iter();
         let own = products.find(|product| engine == Engine::Kernels(product.isa))?;

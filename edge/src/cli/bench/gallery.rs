@@ -61,7 +61,7 @@ impl fmt::Display for Kept {
     }
 }
 
-/// Keeps a gallery of so many classes in a temporary file; `None` beyond what is worth the disk.
+/// Keeps a gallery of `classes` classes in a temporary file; `None` beyond what is worth the disk.
 ///
 /// # Errors
 /// The disk's.
@@ -148,7 +148,7 @@ impl fmt::Display for Searched {
     }
 }
 
-/// Searches a gallery of so many classes on one thread, and on `threads` where that is more.
+/// Searches a gallery of `classes` classes on one thread, and on `threads` where that is more.
 ///
 /// # Errors
 /// In words: the model sees nothing in a drawn mark, cannot be run, or has no index.

@@ -1,8 +1,8 @@
 //! Measures what the device costs on this machine, for people and for machines. Knows the parts that it measures:
 //! nothing of what they are used for, and no other runtime (those are compared in `tests/rivals`).
 
-pub mod encoder;
-pub mod gallery;
+pub(crate) mod encoder;
+pub(crate) mod gallery;
 
 use std::io::Write;
 use std::num::NonZeroUsize;

@@ -33,7 +33,7 @@ pub(super) fn section(report: &Report) -> Markup {
             }
             li {
                 "FPIR counts pictures of classes that are not enrolled for which any is named; FNIR counts pictures of "
-                "enrolled classes that are rejected or named wrongly; a tie names nobody."
+                "enrolled classes that are rejected or named wrongly; a tie names no class."
             }
         }
         (notes(data))

@@ -14,7 +14,7 @@ const POINT_CLASSES: [&str; 4] = ["green", "blue", "orange dashed", "purple dott
 
 pub(super) fn section(report: &Report) -> Markup {
     html! {
-        h2 { "And if it is nobody?" }
+        h2 { "And if it is a stranger?" }
         @match &report.open_set {
             Finding::Done(found) => { (galleries(found)) }
             Finding::Not { not_measured } => { (missing(not_measured)) }
@@ -31,7 +31,7 @@ fn galleries(found: &[OpenSetFigures]) -> Markup {
         found,
         &names,
         "Strangers who are named (FPIR)",
-        "Share of pictures of classes that are not enrolled for which somebody is named.",
+        "Share of pictures of classes that are not enrolled for which a class is named.",
         true,
     );
     let missed = open_set_figure(

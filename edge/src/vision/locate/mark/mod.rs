@@ -66,15 +66,15 @@ pub struct SearchMemory {
 /// A picture of two levels alone is paper and ink. In any other one a mark is what even ground goes all
 /// around: a sheet, or the picture's own.
 pub fn mark(frame: &Frame) -> Option<Mark> {
-    let mut scratch = SearchMemory::default();
-    mark_in(frame, &mut scratch);
-    scratch.found
+    let mut memory = SearchMemory::default();
+    mark_in(frame, &mut memory);
+    memory.found
 }
 
 /// The same in memory that is there already: from the second picture of a size on, nothing is allocated.
-pub fn mark_in<'a>(frame: &Frame, scratch: &'a mut SearchMemory) -> Option<&'a Mark> {
-    if let Some(last) = scratch.found.take() {
-        (scratch.levels, scratch.ends) = (last.paper.levels, last.paper.ends);
+pub fn mark_in<'a>(frame: &Frame, memory: &'a mut SearchMemory) -> Option<&'a Mark> {
+    if let Some(last) = memory.found.take() {
+        (memory.levels, memory.ends) = (last.paper.levels, last.paper.ends);
     }
     let SearchMemory {
         grey,
@@ -86,7 +86,7 @@ pub fn mark_in<'a>(frame: &Frame, scratch: &'a mut SearchMemory) -> Option<&'a M
         found: kept,
         levels,
         ends,
-    } = scratch;
+    } = memory;
     let grey = frame.in_channels(1, grey);
     let factor = grey.width().max(grey.height()).div_ceil(SEARCH_SIDE_PX);
     let view = View {

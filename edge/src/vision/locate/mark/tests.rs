@@ -60,7 +60,7 @@ fn blank_paper_and_faint_paper_hold_no_mark() {
 
 #[test]
 fn a_picture_of_any_size_is_searched() {
-    let mut scratch = SearchMemory::default();
+    let mut memory = SearchMemory::default();
     for size in 1..200 {
         let (width, height) = (size % 14 + 1, size / 14 + 1);
         let noise =
@@ -71,7 +71,7 @@ fn a_picture_of_any_size_is_searched() {
             assert!(bounds.x + bounds.width <= width as f32);
             assert!(bounds.y + bounds.height <= height as f32);
         }
-        assert_eq!(first.as_ref(), mark_in(&frame, &mut scratch));
+        assert_eq!(first.as_ref(), mark_in(&frame, &mut memory));
     }
 }
 
