@@ -52,9 +52,16 @@ impl Head {
         1.0 / (1.0 + (distance - self.bias).exp())
     }
 
-    /// The limit for a threshold on p, 0 to 1: a distance is within it exactly where its
+    /// The limit for a threshold on p: a distance is within it exactly where its
     /// [`probability`](Self::probability) is at least `threshold`.
     pub fn limit(&self, threshold: f32) -> Limit {
+        // Where every p is on the threshold or above, and where none is.
+        if threshold <= 0.0 {
+            return Limit(f32::INFINITY);
+        }
+        if threshold > 1.0 || threshold.is_nan() {
+            return Limit(f32::NEG_INFINITY);
+        }
         let is_accepted = |distance: f32| self.probability(distance) >= threshold;
         // b - logit(threshold), but for rounding; where that is infinite, p is at its end soon enough.
         let near = (f64::from(self.bias) - logit(f64::from(threshold))) as f32;
@@ -67,9 +74,6 @@ impl Head {
             within.unwrap_or(f32::NEG_INFINITY),
             beyond.unwrap_or(f32::INFINITY),
         );
-        if is_accepted(beyond) {
-            return Limit(beyond);
-        }
         loop {
             let middle = within / 2.0 + beyond / 2.0;
             if middle <= within || middle >= beyond {
@@ -154,8 +158,10 @@ mod tests {
                 assert!((head.probability(at) - threshold).abs() <= 2e-5 * threshold);
             }
         }
-        // At threshold 0 all is accepted; p of the threshold 2 is never reached.
+        // At threshold 0 all is accepted; no p reaches 2, or what is no number.
         assert!(head(&[1.0], 3.0).limit(0.0).accepts(f32::MAX));
-        assert!(!head(&[1.0], 3.0).limit(2.0).accepts(-f32::MAX));
+        for threshold in [2.0, f32::NAN] {
+            assert!(!head(&[1.0], 3.0).limit(threshold).accepts(-f32::MAX));
+        }
     }
 }

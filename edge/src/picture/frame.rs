@@ -160,6 +160,7 @@ impl Frame {
     }
 
     /// The same, to draw on.
+    #[cfg(feature = "device")]
     pub(crate) fn pixels_mut(&mut self) -> &mut [u8] {
         &mut self.pixels
     }
