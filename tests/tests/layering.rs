@@ -103,7 +103,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("edge::camera", &["picture", "kernel", "whole"]),
     ("host::random", &[]),
     ("host::data", &["random", "config"]),
-    ("host::config", &["random"]),
+    // A recipe holds the shape of its network.
+    ("host::config", &["random", "network"]),
     ("edge::clip", &[]),
 ];
 
@@ -313,6 +314,12 @@ fn unsafe_and_async_stand_where_the_table_allows_them() {
 fn no_file_is_longer_before_its_tests_than_a_reader_takes() {
     let long = sources()
         .into_iter()
+        .filter(|file| {
+            !file
+                .path
+                .components()
+                .any(|part| part.as_os_str() == "tests")
+        })
         .filter(|file| file.product_lines > MAX_LINES);
     none(long.map(|file| {
         let lines = file.product_lines;

@@ -21,7 +21,7 @@ use redb::ReadableTable;
 
 use crate::gallery::Gallery;
 pub use error::{Damage, StoreError};
-use file::header;
+use file::{Header, header};
 pub use name::{MAX_NAME_BYTES, check_name};
 use tables::{CROPS, META, TEMPLATES, put, take, templates_in, unpack};
 
@@ -61,7 +61,7 @@ pub struct Contents {
 pub struct Store {
     path: PathBuf,
     /// The header as it was read or written here last; none where there was no gallery.
-    known: Arc<Mutex<Option<Vec<u8>>>>,
+    known: Arc<Mutex<Option<Header>>>,
 }
 
 impl Store {
@@ -89,12 +89,12 @@ impl Store {
         now.is_ok_and(|now| now != *self.known())
     }
 
-    fn known(&self) -> MutexGuard<'_, Option<Vec<u8>>> {
+    fn known(&self) -> MutexGuard<'_, Option<Header>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A change from one header to the next was ours; one that came before it and is not known stays unknown.
-    fn changed_here(&self, before: Option<Vec<u8>>, after: Vec<u8>) {
+    fn changed_here(&self, before: Option<Header>, after: Header) {
         let mut known = self.known();
         if *known == before {
             *known = Some(after);
