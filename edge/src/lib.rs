@@ -4,7 +4,7 @@
 //! judges it and makes the patch, [`model`] embeds that as a probe, [`gallery`] finds the nearest enrolled class and
 //! decides match or unknown, [`device`] does so over several frames, a [`screen`] shows it.
 //!
-//! What goes in and out beside frames: words come in by [`control`], words go out as [`event`]s. [`run`] feeds the
+//! What goes in and out beside frames: words come in by [`control`], words go out as [`event`]s. `run` feeds the
 //! device with both; [`cli`] is what a person types. The inner loops are in [`kernel`]; [`whole`] writes files, and
 //! [`clip`] is what the demonstration plays.
 //!

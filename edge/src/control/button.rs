@@ -1,7 +1,7 @@
 //! A push button on a GPIO line: each press calls what it was given. Knows nothing of what it means.
 //!
 //! Written `LINE[,pull=up|down|none][,active=low|high][,debounce=MILLISECONDS]`, with a line as
-//! [`gpio`](super::gpio) reads it. The usual button closes to ground: pull up, active low, 20 milliseconds, which
+//! `gpio` reads it. The usual button closes to ground: pull up, active low, 20 milliseconds, which
 //! is what is left out.
 
 use std::io;

@@ -1,5 +1,5 @@
 //! The running loop, one turn at a time: a frame is looked at and compared, what is shown is decided over several
-//! frames, and while it runs classes are learned and forgotten. [`crate::run`] feeds it. Knows a [`Device`] and frames:
+//! frames, and while it runs classes are learned and forgotten. `run` feeds it. Knows a [`Device`] and frames:
 //! nothing of cameras, sockets or screens.
 
 use std::collections::VecDeque;

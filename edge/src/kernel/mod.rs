@@ -16,7 +16,7 @@ pub const VARIABLE: &str = "ONELOOK_KERNEL";
 /// The environment is read once. Networks, the decoder of JPEGs and the search all ask here.
 ///
 /// An operation that has none for a set of instructions uses the nearest smaller one, the scalar twin at last: see
-/// [`idct::transform`] and [`sad::sad`].
+/// `idct::transform` and `sad::sad`.
 ///
 /// # Errors
 /// [`NoSuchKernel`] where the variable names none, or none that runs here. Programs ask before they do anything

@@ -86,7 +86,7 @@ pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The bytes of a model file; one that is too large is cut where [`Model::from_bytes`] refuses it.
+/// The bytes of a model file; one that is too large is cut where `Model::from_bytes` refuses it.
 ///
 /// # Errors
 /// `Unreadable`.
