@@ -34,6 +34,7 @@ pub(super) fn run(
         ));
     }
     let threshold = device.kept_threshold()?;
+    device.index();
     let mut failed = false;
     for image in files::pictures(&images)? {
         match device.look_at(&image, Care::None) {

@@ -109,8 +109,9 @@ pub struct Live {
 impl Live {
     /// # Errors
     /// The gallery is too large for the target FPIR.
-    pub fn new(device: Device, config: Config, roi: Option<Roi>) -> Result<Self, LiveError> {
+    pub fn new(mut device: Device, config: Config, roi: Option<Roi>) -> Result<Self, LiveError> {
         device.kept_threshold()?;
+        device.index();
         Ok(Self {
             steady: Steady::new(config.decide.clone()),
             device,

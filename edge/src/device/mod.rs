@@ -53,6 +53,8 @@ pub struct Device {
     gates: Gates,
 
     gallery: Gallery,
+    /// Whether many searches are to come.
+    is_indexed: bool,
     threshold: f32,
     limit: Limit,
     /// Why the target FPIR cannot be kept, where it cannot.
@@ -75,6 +77,7 @@ impl Device {
     ) -> Result<Self, StoreError> {
         let mut device = Self {
             gallery: Gallery::default(),
+            is_indexed: false,
             threshold: 1.0,
             limit: model.head().limit(1.0),
             eye: Eye::new(model.clone()),
@@ -118,6 +121,13 @@ impl Device {
     /// The gallery is too large for the target FPIR.
     pub fn kept_threshold(&self) -> Result<f32, FpirError> {
         self.out_of_reach.clone().map_or(Ok(self.threshold), Err)
+    }
+
+    /// Makes [`Device::identify`] fast in a large gallery, from now on; the answers stay the same. It costs a pass over
+    /// all templates, which one search is not worth.
+    pub fn index(&mut self) {
+        self.is_indexed = true;
+        self.gallery.index(self.model.head(), threads());
     }
 
     /// Looks at a frame.
@@ -187,7 +197,9 @@ impl Device {
     fn reload(&mut self) -> Result<(), StoreError> {
         let model = &self.model;
         let mut gallery = self.store.gallery(model.id(), model.dims())?;
-        gallery.index(model.head(), threads());
+        if self.is_indexed {
+            gallery.index(model.head(), threads());
+        }
         self.gallery = gallery;
         self.set_threshold();
         Ok(())
